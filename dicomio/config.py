@@ -1,0 +1,191 @@
+"""Value objects that configure an association: addresses, deadlines, limits, roles, presentation contexts."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Flag
+
+__all__ = ["Address", "Limits", "PresentationContext", "Role", "Timeout"]
+
+DEFAULT_PORT = 104
+ADDRESS = re.compile(r"(?:(?P<ae>[^@]*)@)?(?P<host>\[[^\]]+\]|[^:\[\]]+)(?::(?P<port>\d+))?")
+
+# PS3.5 10.1: Implicit VR Little Endian is what everyone must accept; Explicit VR Little Endian loses nothing.
+DEFAULT_TRANSFER_SYNTAXES = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")
+
+
+class Role(Flag):
+    """The role an application entity plays for a SOP class (PS3.7 D.3.3.4)."""
+
+    SCU = 1
+    SCP = 2
+    BOTH = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where an application entity listens: `AET@host:port`.
+
+    Args:
+        ae_title: its AE title, 1 to 16 characters.
+        host: a name or an IP address, IPv6 without brackets.
+        port: TCP port, 104 when not given.
+    """
+
+    ae_title: str
+    host: str
+    port: int = DEFAULT_PORT
+
+    @classmethod
+    def parse(cls, text: "str | Address", *, ae_title: str = "ANY-SCP") -> "Address":
+        """Reads `AET@host:port`, `host:port`, `AET@[::1]:104`.
+
+        Args:
+            text: the address; an `Address` is returned as it is.
+            ae_title: used when the text names none.
+
+        Raises:
+            ValueError: when the text is not such an address.
+        """
+        if isinstance(text, Address):
+            return text
+        match = ADDRESS.fullmatch(text.strip())
+        if match is None:
+            raise ValueError(f"{text!r} is not an address of the form AET@host:port")
+        port = int(match["port"] or DEFAULT_PORT)
+        if not 0 < port < 65536:
+            raise ValueError(f"{text!r}: port {port} is not between 1 and 65535")
+        return cls(match["ae"] or ae_title, match["host"].strip("[]"), port)
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.ae_title}@{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class PresentationContext:
+    """A proposal: one SOP class in the transfer syntaxes and roles it may be used with (PS3.8 7.1.1.13).
+
+    Args:
+        abstract_syntax: SOP class UID.
+        transfer_syntaxes: transfer syntax UIDs, preferred first.
+        scu: propose that we act as SCU; with `scp` left `False` no role selection is sent.
+        scp: propose that we act as SCP.
+    """
+
+    abstract_syntax: str
+    transfer_syntaxes: Sequence[str] = DEFAULT_TRANSFER_SYNTAXES
+    scu: bool = True
+    scp: bool = False
+
+    @property
+    def role(self) -> Role:
+        """The roles proposed for ourselves."""
+        return (Role.SCU if self.scu else Role(0)) | (Role.SCP if self.scp else Role(0))
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Timeout:
+    """Deadlines in seconds; `None` waits for ever.
+
+    `default` stands for every deadline that is not given, except `response` and `idle`: an operation may
+    rightly take hours, and an idle association is closed after ten minutes.
+
+    Args:
+        default: for what is not given, seconds.
+        connect: TCP connection and TLS handshake.
+        artim: Association Request/Reject/Release Timer (PS3.8 9.1.5): a silent or slow peer outside an association.
+        negotiate: from A-ASSOCIATE-RQ to its answer.
+        response: from a request to its next response or other sign of progress.
+        write: the peer does not read what we send.
+        release: from A-RELEASE-RQ to A-RELEASE-RP.
+        cancel: from C-CANCEL-RQ to the final response.
+        idle: an established association on which nothing happens.
+        shutdown: what handlers get to finish when a server closes.
+        pool: waiting for a free association of a client.
+    """
+
+    default: float | None
+    connect: float | None
+    artim: float | None
+    negotiate: float | None
+    response: float | None
+    write: float | None
+    release: float | None
+    cancel: float | None
+    idle: float | None
+    shutdown: float | None
+    pool: float | None
+
+    def __init__(
+        self,
+        default: float | None = 30.0,
+        *,
+        connect: float | None = -1.0,
+        artim: float | None = -1.0,
+        negotiate: float | None = -1.0,
+        response: float | None = None,
+        write: float | None = -1.0,
+        release: float | None = -1.0,
+        cancel: float | None = -1.0,
+        idle: float | None = 600.0,
+        shutdown: float | None = -1.0,
+        pool: float | None = None,
+    ) -> None:
+        given = {
+            "connect": connect,
+            "artim": artim,
+            "negotiate": negotiate,
+            "write": write,
+            "release": release,
+            "cancel": cancel,
+            "shutdown": shutdown,
+        }
+        for name, value in given.items():
+            object.__setattr__(self, name, default if value == -1.0 else value)
+        for name, value in (("default", default), ("response", response), ("idle", idle), ("pool", pool)):
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def of(cls, value: "Timeout | float | None") -> "Timeout":
+        """Accepts what `timeout=` parameters accept: a `Timeout`, or a number for every default."""
+        return value if isinstance(value, Timeout) else cls(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a peer may ask of this process. All sizes in bytes.
+
+    Args:
+        associations: at once; `None` is 1 for a client and 1,000 for a server.
+        associations_per_peer: at once from one network address, serving only.
+        half_open: connections that have not yet sent their A-ASSOCIATE-RQ, serving only.
+        keepalive: seconds for which a client keeps an unused association; `None` for as long as the peer allows.
+        max_pdu: the longest P-DATA-TF PDU we ask for, 0 for any (PS3.8 D.1).
+        associate_pdu: the longest PDU of any other type.
+        items: items and sub-items of one PDU.
+        contexts: presentation contexts of one association.
+        command_set: one command set.
+        data_set: one data set held in memory; data sets written to disk are not bounded.
+        nesting: depth of sequences in a data set that is decoded.
+        inflate_ratio: how many times larger than it arrived a deflated data set may get.
+    """
+
+    associations: int | None = None
+    associations_per_peer: int | None = None
+    half_open: int = 100
+    keepalive: float | None = 5.0
+    max_pdu: int = 262_144
+    associate_pdu: int = 458_752
+    items: int = 8_192
+    contexts: int = 128
+    command_set: int = 65_536
+    data_set: int = 268_435_456
+    nesting: int = 64
+    inflate_ratio: int = 200
+
+    def __post_init__(self) -> None:
+        if self.max_pdu != 0 and self.max_pdu < 4096:
+            raise ValueError(f"Limits.max_pdu is {self.max_pdu}; it must be 0 (any length) or at least 4096")
+        if self.associations is not None and self.associations < 1:
+            raise ValueError(f"Limits.associations is {self.associations}; at least 1 is needed")
