@@ -13,6 +13,7 @@ from pydicom.filewriter import write_dataset
 from dicomio.config import Limits
 from dicomio.datasets.elements import UNDEFINED, check_structure
 from dicomio.datasets.syntax import UNCOMPRESSED, Encoding, encoding_of
+from dicomio.datasets.transcode import transcode
 from dicomio.errors import InvalidInstance
 
 __all__ = ["decode", "deflate", "encode", "inflate", "inflate_prefix"]
@@ -20,6 +21,9 @@ __all__ = ["decode", "deflate", "encode", "inflate", "inflate_prefix"]
 DEFAULT_LIMITS = Limits()
 PIXEL_DATA = 0x7FE00010
 ITEM = b"\xfe\xff\x00\xe0"
+
+# Nobody's limits apply to what is sent; pydicom's recursion ends earlier.
+ENCODED_NESTING = 1_000
 
 # A small data set may rightly shrink by more than the ratio, and does no harm at this size.
 INFLATE_FLOOR = 16 * 1024 * 1024
@@ -99,15 +103,26 @@ def encode(ds: Dataset, transfer_syntax: str) -> bytes:
     plain = ds[0x00080000:]
     if PIXEL_DATA in plain:
         check_pixel_data(plain, transfer_syntax, encoding)
-    buffer = DicomBytesIO()
-    buffer.is_implicit_VR = encoding.implicit
-    buffer.is_little_endian = encoding.little
+    # pydicom does not swap the bytes of OW and its like, so it writes in the byte order these values are in.
+    little = ds.original_encoding[1] is not False
+    native = encoding if little == encoding.little else Encoding(implicit=False, little=little)
     try:
-        write_dataset(buffer, plain)
+        data = write(plain, native)
+        if native is not encoding:
+            data = transcode(data, native, encoding, ENCODED_NESTING)
+    except InvalidInstance:
+        raise
     except Exception as error:  # pydicom raises whatever a wrong value leads to
         raise InvalidInstance(f"the data set cannot be encoded: {error}") from error
-    data = buffer.getvalue()
     return deflate(data) if encoding.deflated else data
+
+
+def write(ds: Dataset, encoding: Encoding) -> bytes:
+    """Lets pydicom encode."""
+    buffer = DicomBytesIO()
+    buffer.is_implicit_VR, buffer.is_little_endian = encoding.implicit, encoding.little
+    write_dataset(buffer, ds)
+    return buffer.getvalue()
 
 
 def check_pixel_data(ds: Dataset, transfer_syntax: str, encoding: Encoding) -> None:

@@ -236,11 +236,11 @@ def is_padding(data: Data, position: int) -> bool:
 
 
 def sequence_level(level: Level, element: Element) -> Level:
-    """The level of the items of a sequence; within UN they are Implicit VR Little Endian (PS3.5 6.2.2)."""
-    unknown = element.vr == b"UN"
+    """The level of the items of a sequence; within UN they are Little Endian and have no VRs (PS3.5 6.2.2)."""
     undefined = element.length == UNDEFINED
     end = level.end if undefined else element.start + element.length
-    return Level(True, level.implicit or unknown, level.little or unknown, end, undefined, {})
+    # Whether VRs are there is looked up item by item, as pydicom does: there are writers of explicit ones within UN.
+    return Level(True, level.implicit, level.little or element.vr == b"UN", end, undefined, {})
 
 
 def item_level(data: Data, position: int, level: Level, length: int) -> Level:

@@ -6,6 +6,7 @@ from functools import lru_cache
 from struct import Struct
 from typing import NamedTuple
 
+from dicomio.datasets.syntax import encoding_of
 from dicomio.errors import InvalidInstance
 
 __all__ = ["FileMeta", "file_header", "parse_file_meta", "safe_name"]
@@ -19,8 +20,6 @@ LONG_VRS = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"
 
 # A dot or dash at either end, and all letters, may mean something to a file system or a shell.
 PLAIN_UID = re.compile(r"[0-9](?:[0-9.]{0,62}[0-9])?")
-
-DEFLATED_SYNTAXES = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"})
 
 
 class FileMeta(NamedTuple):
@@ -57,7 +56,7 @@ def parse_file_meta(head: bytes, start: int) -> FileMeta | None:
     while position + 8 <= size:
         group, element, vr, length = HEADER.unpack_from(head, position)
         # A deflated data set may begin with any bytes, so there the group length has to be believed.
-        if group != 2 or (position == declared_end and uids[0x10] in DEFLATED_SYNTAXES):
+        if group != 2 or (position == declared_end and encoding_of(uids[0x10]).deflated):
             break
         position += 8
         if vr in LONG_VRS:

@@ -1,0 +1,91 @@
+"""Data sets made from keywords: what is asked for in a query, and what is told in a notification."""
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from pydicom.datadict import dictionary_VR, keyword_dict, tag_for_keyword
+from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag
+
+__all__ = ["dataset", "query"]
+
+# PS3.5 6.1.2.3: UTF-8. Only said where the values need it.
+UTF8 = "ISO_IR 192"
+
+
+def query(level: str, **keys: Any) -> Dataset:
+    """An identifier for C-FIND, C-MOVE or C-GET (PS3.4 C.4.1.1.3).
+
+    Args:
+        level: Query/Retrieve Level (0008,0052): PATIENT, STUDY, SERIES or IMAGE; an empty text leaves it out,
+            as worklist queries do.
+        keys: what to match and what to return, by keyword, as for `dataset`; an empty value matches everything.
+
+    Raises:
+        ValueError: when a keyword is not in the data dictionary, or a value does not suit it.
+    """
+    return dataset(**({"QueryRetrieveLevel": level} if level else {}), **keys)
+
+
+def dataset(**elements: Any) -> Dataset:
+    """A data set from keywords of the data dictionary (PS3.6).
+
+    Texts beyond ASCII are sent as UTF-8 unless `SpecificCharacterSet` is given.
+
+    Args:
+        elements: values by keyword: texts, numbers, dates, bytes, lists of these; `None` for an empty element;
+            for a sequence a list of mappings or data sets, or a single one.
+
+    Raises:
+        ValueError: when a keyword is not in the data dictionary, or a value does not suit it.
+    """
+    ds = filled(elements)
+    if "SpecificCharacterSet" not in ds and not is_ascii(elements):
+        ds.SpecificCharacterSet = UTF8
+    return ds
+
+
+def filled(elements: Mapping[str, Any]) -> Dataset:
+    """A data set with these elements, those of nested sequences included."""
+    ds = Dataset()
+    for keyword, value in elements.items():
+        tag = tag_of(keyword)
+        if dictionary_VR(tag) == "SQ":
+            value = items_of(keyword, value)
+        try:
+            setattr(ds, keyword, value)
+        except (TypeError, ValueError, AttributeError) as error:
+            raise ValueError(f"{keyword}: {value!r} is not a value for it: {error}") from error
+    return ds
+
+
+def tag_of(keyword: str) -> BaseTag:
+    """The tag of a keyword; for one that does not exist an error says what may have been meant."""
+    tag = tag_for_keyword(keyword)
+    if tag is None:
+        close = get_close_matches(keyword, keyword_dict, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise ValueError(f"{keyword} is not a keyword of the DICOM data dictionary{hint}")
+    return BaseTag(tag)
+
+
+def items_of(keyword: str, value: Any) -> list[Dataset]:
+    """The items of a sequence."""
+    if value is None or value == "":
+        return []
+    items = [value] if isinstance(value, Mapping | Dataset) else value
+    if not isinstance(items, Sequence) or not all(isinstance(item, Mapping | Dataset) for item in items):
+        raise ValueError(f"{keyword} is a sequence: it takes a list of mappings or data sets, not {value!r}")
+    return [item if isinstance(item, Dataset) else filled(item) for item in items]
+
+
+def is_ascii(value: Any) -> bool:
+    """Whether all texts in a value, however nested, do without a Specific Character Set (0008,0005)."""
+    if isinstance(value, str):
+        return value.isascii()
+    if isinstance(value, Mapping):
+        return all(is_ascii(each) for each in value.values())
+    if isinstance(value, list | tuple):
+        return all(is_ascii(each) for each in value)
+    return True if not isinstance(value, Dataset) else all(is_ascii(str(each.value)) for each in value.iterall())
