@@ -1,18 +1,68 @@
 """Items and sub-items of the A-ASSOCIATE PDUs (PS3.8 9.3.2, 9.3.3 and Annex D; PS3.7 Annex D)."""
 
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+from dicomio.errors import LocalProtocolError, RemoteProtocolError
+from dicomio.wire.cursor import Cursor, Writer
 
 __all__ = [
     "AsyncOperationsWindow",
     "CommonExtendedNegotiation",
     "ExtendedNegotiation",
+    "ItemType",
+    "Notes",
     "PresentationContextAC",
     "PresentationContextRQ",
     "RoleSelection",
     "UnknownItem",
     "UserIdentityRQ",
     "UserInformation",
+    "UserInformationReader",
+    "read_context_ac",
+    "read_context_rq",
+    "read_items",
+    "read_uid",
+    "user_information_length",
+    "write_context_ac",
+    "write_context_rq",
+    "write_item",
+    "write_uid",
+    "write_user_information",
 ]
+
+# Oddities are noted for people to read: enough is enough.
+MOST_QUIRKS = 64
+
+# PS3.5 9.1: components of digits with dots between them, at most 64 characters in all
+UID = re.compile(rb"[0-9.]{1,64}")
+# Letters occur in UIDs of the field and are sent on as given; spaces and NUL would be taken for padding.
+SENDABLE_UID = re.compile(r"[!-~]{1,64}")
+# PS3.7 Table D.3-3: 1 to 16 characters of ISO 646; a space at the end would be taken for padding
+VERSION_NAME = re.compile(r"[ -~]{0,15}[!-~]")
+
+
+class ItemType(IntEnum):
+    """Item-type, the first byte of an item or sub-item (PS3.8 9.3.2, 9.3.3, D.1; PS3.7 D.3.3)."""
+
+    APPLICATION_CONTEXT = 0x10
+    PRESENTATION_CONTEXT_RQ = 0x20
+    PRESENTATION_CONTEXT_AC = 0x21
+    ABSTRACT_SYNTAX = 0x30
+    TRANSFER_SYNTAX = 0x40
+    USER_INFORMATION = 0x50
+    MAXIMUM_LENGTH = 0x51
+    IMPLEMENTATION_CLASS_UID = 0x52
+    ASYNC_OPERATIONS_WINDOW = 0x53
+    ROLE_SELECTION = 0x54
+    IMPLEMENTATION_VERSION_NAME = 0x55
+    EXTENDED_NEGOTIATION = 0x56
+    COMMON_EXTENDED_NEGOTIATION = 0x57
+    USER_IDENTITY_RQ = 0x58
+    USER_IDENTITY_AC = 0x59
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,3 +209,408 @@ class UserInformation:
     user_identity: UserIdentityRQ | None = None
     user_identity_response: bytes | None = field(default=None, repr=False)
     unknown: tuple[UnknownItem, ...] = ()
+
+
+class Notes:
+    """What is kept while one PDU is decoded: the oddities tolerated, and how many items it may still contain.
+
+    Args:
+        max_items: items, sub-items and list entries allowed in the PDU.
+    """
+
+    __slots__ = ("items_left", "sentences")
+
+    def __init__(self, max_items: int) -> None:
+        self.items_left = max_items
+        # A dict for its order and because the same sentence twice tells nothing new.
+        self.sentences: dict[str, None] = {}
+
+    @property
+    def quirks(self) -> tuple[str, ...]:
+        """The sentences noted."""
+        return tuple(self.sentences)
+
+    def quirk(self, sentence: str) -> None:
+        """Notes what was tolerated."""
+        if len(self.sentences) < MOST_QUIRKS:
+            self.sentences[sentence] = None
+
+    def count_item(self) -> None:
+        """Takes one item off the allowance.
+
+        Raises:
+            RemoteProtocolError: the PDU contains more than are allowed.
+        """
+        if self.items_left <= 0:
+            raise RemoteProtocolError("the PDU contains too many items")
+        self.items_left -= 1
+
+
+def read_items(cursor: Cursor, notes: Notes) -> Iterator[tuple[int, Cursor]]:
+    """Yields type and contents of the items that fill the cursor.
+
+    Raises:
+        RemoteProtocolError: an item overruns the cursor, or there are too many.
+    """
+    while cursor.remaining:
+        notes.count_item()
+        kind, length = cursor.item_header()
+        yield kind, cursor.block(length)
+
+
+def user_information_length(cursor: Cursor, length: int, notes: Notes) -> int:
+    """The length of the User Information Item whose contents begin here: all that is left, if its sub-items fill that.
+
+    Args:
+        cursor: stands in the PDU.
+        length: what the item says, bytes.
+        notes: takes the quirk.
+    """
+    # Where neither length fits, decoding the item fails: so it happens once in a PDU at most.
+    remaining = cursor.remaining
+    if length >= remaining or cursor.items_fill(length) or not cursor.items_fill(remaining):
+        return length
+    notes.quirk(f"User Information Item says {length} bytes where its sub-items take {remaining}")
+    return remaining
+
+
+def read_uid(raw: bytes, what: str, notes: Notes) -> str:
+    """Decodes a UID as it came, without the padding that PS3.8 Annex F forbids.
+
+    Args:
+        raw: the field.
+        what: its name, for the note of a quirk.
+        notes: takes quirks.
+    """
+    if UID.fullmatch(raw):
+        return raw.decode("ascii")
+    bare = raw.rstrip(b"\0 ")
+    uid = bare.decode("latin-1")
+    if len(bare) < len(raw):
+        notes.quirk(f"{what} is padded")
+    if not bare:
+        notes.quirk(f"{what} is empty")
+    elif len(bare) > 64:
+        notes.quirk(f"{what} is longer than 64 characters")
+    elif not UID.fullmatch(bare):
+        notes.quirk(f"{what} {uid!a} has characters that no UID has")
+    return uid
+
+
+def read_prefixed_uid(item: Cursor, what: str, notes: Notes) -> str:
+    """Decodes a UID that stands behind its length in two bytes."""
+    return read_uid(item.take(item.u16()), what, notes)
+
+
+def read_context_rq(item: Cursor, notes: Notes) -> PresentationContextRQ:
+    """Decodes the contents of a Presentation Context Item 0x20 (PS3.8 9.3.2.2)."""
+    context_id = item.u8()
+    item.advance(3)
+    if context_id % 2 == 0:
+        notes.quirk(f"presentation context ID {context_id} is even")
+    abstract_syntaxes, transfer_syntaxes = read_syntaxes(item, notes)
+    if len(abstract_syntaxes) != 1:
+        notes.quirk(f"presentation context with {len(abstract_syntaxes)} abstract syntaxes proposed")
+    if not transfer_syntaxes:
+        notes.quirk("presentation context without transfer syntaxes proposed")
+    return PresentationContextRQ(context_id, next(reversed(abstract_syntaxes), ""), tuple(transfer_syntaxes))
+
+
+def read_context_ac(item: Cursor, notes: Notes) -> PresentationContextAC:
+    """Decodes the contents of a Presentation Context Item 0x21 (PS3.8 9.3.3.2)."""
+    context_id = item.u8()
+    item.advance(1)
+    result = item.u8()
+    item.advance(1)
+    abstract_syntaxes, transfer_syntaxes = read_syntaxes(item, notes)
+    if abstract_syntaxes:
+        notes.quirk("presentation context answered with an abstract syntax")
+    if len(transfer_syntaxes) != 1:
+        notes.quirk(f"presentation context answered with {len(transfer_syntaxes)} transfer syntaxes")
+    if result > 4:
+        notes.quirk(f"presentation context answered with result {result}")
+    return PresentationContextAC(context_id, result, next(reversed(transfer_syntaxes), ""))
+
+
+def read_syntaxes(item: Cursor, notes: Notes) -> tuple[list[str], list[str]]:
+    """Decodes the sub-items of a presentation context: abstract syntaxes, and transfer syntaxes but for empty ones."""
+    abstract_syntaxes: list[str] = []
+    transfer_syntaxes: list[str] = []
+    for kind, sub_item in read_items(item, notes):
+        if kind == ItemType.TRANSFER_SYNTAX:
+            if uid := read_uid(sub_item.rest(), "transfer syntax", notes):
+                transfer_syntaxes.append(uid)
+        elif kind == ItemType.ABSTRACT_SYNTAX:
+            abstract_syntaxes.append(read_uid(sub_item.rest(), "abstract syntax", notes))
+        else:
+            notes.quirk(f"unknown sub-item 0x{kind:02X} in a presentation context")
+    return abstract_syntaxes, transfer_syntaxes
+
+
+def read_maximum_length(item: Cursor, notes: Notes) -> int:
+    """Decodes the contents of a Maximum Length Sub-Item 0x51 (PS3.8 D.1)."""
+    return item.u32()
+
+
+def read_implementation_class_uid(item: Cursor, notes: Notes) -> str:
+    """Decodes the contents of an Implementation Class UID Sub-Item 0x52 (PS3.7 D.3.3.2.1)."""
+    return read_uid(item.rest(), "implementation class UID", notes)
+
+
+def read_implementation_version_name(item: Cursor, notes: Notes) -> str:
+    """Decodes the contents of an Implementation Version Name Sub-Item 0x55 (PS3.7 D.3.3.2.3)."""
+    raw = item.rest()
+    name = raw.rstrip(b"\0 ").decode("latin-1")
+    if len(name) < len(raw):
+        notes.quirk("implementation version name is padded")
+    if not VERSION_NAME.fullmatch(name):
+        notes.quirk("implementation version name is not 1 to 16 characters of ASCII")
+    return name
+
+
+def read_async_window(item: Cursor, notes: Notes) -> AsyncOperationsWindow:
+    """Decodes the contents of an Asynchronous Operations Window Sub-Item 0x53 (PS3.7 D.3.3.3)."""
+    return AsyncOperationsWindow(item.u16(), item.u16())
+
+
+def read_role_selection(item: Cursor, notes: Notes) -> RoleSelection:
+    """Decodes the contents of an SCP/SCU Role Selection Sub-Item 0x54 (PS3.7 D.3.3.4)."""
+    uid = read_prefixed_uid(item, "SOP class UID of a role selection", notes)
+    return RoleSelection(uid, bool(item.u8()), bool(item.u8()))
+
+
+def read_extended_negotiation(item: Cursor, notes: Notes) -> ExtendedNegotiation:
+    """Decodes the contents of a SOP Class Extended Negotiation Sub-Item 0x56 (PS3.7 D.3.3.5)."""
+    uid = read_prefixed_uid(item, "SOP class UID of an extended negotiation", notes)
+    information = item.rest()
+    # Some peers put a length in front of the information. It cannot be told from information, so it stays.
+    if len(information) > 2 and int.from_bytes(information[:2]) == len(information) - 2:
+        notes.quirk("extended negotiation information seems to begin with its length")
+    return ExtendedNegotiation(uid, information)
+
+
+def read_common_extended_negotiation(item: Cursor, notes: Notes) -> CommonExtendedNegotiation:
+    """Decodes the contents of a SOP Class Common Extended Negotiation Sub-Item 0x57 (PS3.7 D.3.3.6)."""
+    sop_class_uid = read_prefixed_uid(item, "SOP class UID of a common extended negotiation", notes)
+    service_class_uid = read_prefixed_uid(item, "service class UID", notes)
+    related: list[str] = []
+    entries = item.block(item.u16())
+    while entries.remaining:
+        notes.count_item()
+        related.append(read_prefixed_uid(entries, "related general SOP class UID", notes))
+    return CommonExtendedNegotiation(sop_class_uid, service_class_uid, tuple(related))
+
+
+def read_user_identity_rq(item: Cursor, notes: Notes) -> UserIdentityRQ:
+    """Decodes the contents of a User Identity Sub-Item 0x58 (PS3.7 D.3.3.7.1)."""
+    kind = item.u8()
+    positive_response = bool(item.u8())
+    primary = item.take(item.u16())
+    secondary = item.take(item.u16())
+    if not 1 <= kind <= 5:
+        notes.quirk(f"user identity of type {kind}")
+    return UserIdentityRQ(kind, primary, secondary, positive_response)
+
+
+def read_user_identity_ac(item: Cursor, notes: Notes) -> bytes:
+    """Decodes the contents of a User Identity Sub-Item 0x59 (PS3.7 D.3.3.7.2)."""
+    return item.take(item.u16())
+
+
+USER_SUB_ITEMS: Mapping[int, Callable[[Cursor, Notes], Any]] = {
+    ItemType.MAXIMUM_LENGTH: read_maximum_length,
+    ItemType.IMPLEMENTATION_CLASS_UID: read_implementation_class_uid,
+    ItemType.ASYNC_OPERATIONS_WINDOW: read_async_window,
+    ItemType.ROLE_SELECTION: read_role_selection,
+    ItemType.IMPLEMENTATION_VERSION_NAME: read_implementation_version_name,
+    ItemType.EXTENDED_NEGOTIATION: read_extended_negotiation,
+    ItemType.COMMON_EXTENDED_NEGOTIATION: read_common_extended_negotiation,
+    ItemType.USER_IDENTITY_RQ: read_user_identity_rq,
+    ItemType.USER_IDENTITY_AC: read_user_identity_ac,
+}
+
+
+class UserInformationReader:
+    """Collects the sub-items of the User Information Items of one PDU; there should be one such item."""
+
+    __slots__ = ("found", "notes", "unknown")
+
+    def __init__(self, notes: Notes) -> None:
+        self.notes = notes
+        self.found: dict[int, list[Any]] = {}
+        self.unknown: list[UnknownItem] = []
+
+    def read(self, item: Cursor) -> None:
+        """Decodes the contents of a User Information Item 0x50 (PS3.8 9.3.2.3)."""
+        for kind, sub_item in read_items(item, self.notes):
+            reader = USER_SUB_ITEMS.get(kind)
+            if reader is None:
+                self.notes.quirk(f"unknown sub-item 0x{kind:02X} in the user information")
+                self.unknown.append(UnknownItem(kind, sub_item.rest()))
+                continue
+            self.found.setdefault(kind, []).append(reader(sub_item, self.notes))
+            if sub_item.remaining:
+                self.notes.quirk(f"sub-item 0x{kind:02X} is too long")
+
+    def required(self, kind: ItemType) -> Any:
+        """The value of a sub-item that must be there, or `None`."""
+        if kind not in self.found:
+            self.notes.quirk(f"no sub-item 0x{kind:02X} in the user information")
+        return self.optional(kind)
+
+    def optional(self, kind: ItemType) -> Any:
+        """The value of a sub-item that occurs once, the last where it occurs more often, or `None`."""
+        values = self.found.get(kind, [])
+        if len(values) > 1:
+            self.notes.quirk(f"sub-item 0x{kind:02X} occurs {len(values)} times")
+        return next(reversed(values), None)
+
+    def repeated(self, kind: ItemType) -> tuple[Any, ...]:
+        """The values of a sub-item that may occur any number of times."""
+        return tuple(self.found.get(kind, ()))
+
+    def result(self) -> UserInformation:
+        """All that was collected."""
+        return UserInformation(
+            maximum_length=self.required(ItemType.MAXIMUM_LENGTH),
+            implementation_class_uid=self.required(ItemType.IMPLEMENTATION_CLASS_UID),
+            implementation_version_name=self.optional(ItemType.IMPLEMENTATION_VERSION_NAME),
+            async_window=self.optional(ItemType.ASYNC_OPERATIONS_WINDOW),
+            roles=self.repeated(ItemType.ROLE_SELECTION),
+            extended=self.repeated(ItemType.EXTENDED_NEGOTIATION),
+            common_extended=self.repeated(ItemType.COMMON_EXTENDED_NEGOTIATION),
+            user_identity=self.optional(ItemType.USER_IDENTITY_RQ),
+            user_identity_response=self.optional(ItemType.USER_IDENTITY_AC),
+            unknown=tuple(self.unknown),
+        )
+
+
+def write_item(writer: Writer, kind: int, data: bytes) -> None:
+    """Encodes an item whose contents are ready."""
+    with writer.item(kind):
+        writer.write(data)
+
+
+def uid_bytes(uid: str) -> bytes:
+    """Encodes a UID, unpadded even where its length is odd (PS3.8 Annex F).
+
+    Raises:
+        LocalProtocolError: it is empty, longer than 64 characters or not of printable ASCII.
+    """
+    if not SENDABLE_UID.fullmatch(uid):
+        raise LocalProtocolError(f"{uid!a} is not a UID: 1 to 64 characters of ASCII are needed")
+    return uid.encode("ascii")
+
+
+def write_uid(writer: Writer, kind: int, uid: str) -> None:
+    """Encodes an item that is a UID."""
+    write_item(writer, kind, uid_bytes(uid))
+
+
+def write_prefixed(writer: Writer, data: bytes) -> None:
+    """Encodes bytes behind their length in two bytes."""
+    with writer.block16():
+        writer.write(data)
+
+
+def write_context_rq(writer: Writer, context: PresentationContextRQ) -> None:
+    """Encodes a Presentation Context Item 0x20 (PS3.8 9.3.2.2)."""
+    if context.id % 2 == 0 or not context.transfer_syntaxes:
+        raise LocalProtocolError(f"{context} needs an odd ID and a transfer syntax")
+    with writer.item(ItemType.PRESENTATION_CONTEXT_RQ):
+        writer.u8(context.id)
+        writer.write(bytes(3))
+        write_uid(writer, ItemType.ABSTRACT_SYNTAX, context.abstract_syntax)
+        for uid in context.transfer_syntaxes:
+            write_uid(writer, ItemType.TRANSFER_SYNTAX, uid)
+
+
+def write_context_ac(writer: Writer, context: PresentationContextAC) -> None:
+    """Encodes a Presentation Context Item 0x21 (PS3.8 9.3.3.2); its ID is that of the proposal, whatever that was."""
+    with writer.item(ItemType.PRESENTATION_CONTEXT_AC):
+        writer.u8(context.id)
+        writer.u8(0)
+        writer.u8(context.result)
+        writer.u8(0)
+        # "When the Result/Reason field has a value other than acceptance (0), this field shall not be significant"
+        if context.result and not context.transfer_syntax:
+            write_item(writer, ItemType.TRANSFER_SYNTAX, b"")
+        else:
+            write_uid(writer, ItemType.TRANSFER_SYNTAX, context.transfer_syntax)
+
+
+def write_user_information(writer: Writer, user: UserInformation) -> None:
+    """Encodes a User Information Item 0x50 (PS3.8 9.3.2.3), its sub-items in the order of their types."""
+    with writer.item(ItemType.USER_INFORMATION):
+        if user.maximum_length is not None:
+            with writer.item(ItemType.MAXIMUM_LENGTH):
+                writer.u32(user.maximum_length)
+        if user.implementation_class_uid is not None:
+            write_uid(writer, ItemType.IMPLEMENTATION_CLASS_UID, user.implementation_class_uid)
+        if user.async_window is not None:
+            with writer.item(ItemType.ASYNC_OPERATIONS_WINDOW):
+                writer.u16(user.async_window.invoked)
+                writer.u16(user.async_window.performed)
+        for role in user.roles:
+            write_role_selection(writer, role)
+        if user.implementation_version_name is not None:
+            write_implementation_version_name(writer, user.implementation_version_name)
+        for extended in user.extended:
+            write_extended_negotiation(writer, extended)
+        for common_extended in user.common_extended:
+            write_common_extended_negotiation(writer, common_extended)
+        if user.user_identity is not None:
+            write_user_identity_rq(writer, user.user_identity)
+        if user.user_identity_response is not None:
+            with writer.item(ItemType.USER_IDENTITY_AC):
+                write_prefixed(writer, user.user_identity_response)
+        for item in user.unknown:
+            write_unknown_sub_item(writer, item)
+
+
+def write_role_selection(writer: Writer, role: RoleSelection) -> None:
+    """Encodes an SCP/SCU Role Selection Sub-Item 0x54 (PS3.7 D.3.3.4)."""
+    with writer.item(ItemType.ROLE_SELECTION):
+        write_prefixed(writer, uid_bytes(role.sop_class_uid))
+        writer.u8(role.scu)
+        writer.u8(role.scp)
+
+
+def write_implementation_version_name(writer: Writer, name: str) -> None:
+    """Encodes an Implementation Version Name Sub-Item 0x55 (PS3.7 D.3.3.2.3)."""
+    if not VERSION_NAME.fullmatch(name):
+        raise LocalProtocolError(f"implementation version name {name!a} is not 1 to 16 characters of ASCII")
+    write_item(writer, ItemType.IMPLEMENTATION_VERSION_NAME, name.encode("ascii"))
+
+
+def write_extended_negotiation(writer: Writer, extended: ExtendedNegotiation) -> None:
+    """Encodes a SOP Class Extended Negotiation Sub-Item 0x56 (PS3.7 D.3.3.5)."""
+    with writer.item(ItemType.EXTENDED_NEGOTIATION):
+        write_prefixed(writer, uid_bytes(extended.sop_class_uid))
+        writer.write(extended.information)
+
+
+def write_common_extended_negotiation(writer: Writer, extended: CommonExtendedNegotiation) -> None:
+    """Encodes a SOP Class Common Extended Negotiation Sub-Item 0x57, version 0 (PS3.7 D.3.3.6)."""
+    with writer.item(ItemType.COMMON_EXTENDED_NEGOTIATION):
+        write_prefixed(writer, uid_bytes(extended.sop_class_uid))
+        write_prefixed(writer, uid_bytes(extended.service_class_uid))
+        with writer.block16():
+            for uid in extended.related:
+                write_prefixed(writer, uid_bytes(uid))
+
+
+def write_user_identity_rq(writer: Writer, identity: UserIdentityRQ) -> None:
+    """Encodes a User Identity Sub-Item 0x58 (PS3.7 D.3.3.7.1)."""
+    with writer.item(ItemType.USER_IDENTITY_RQ):
+        writer.u8(identity.type)
+        writer.u8(identity.positive_response)
+        write_prefixed(writer, identity.primary)
+        write_prefixed(writer, identity.secondary)
+
+
+def write_unknown_sub_item(writer: Writer, item: UnknownItem) -> None:
+    """Encodes a sub-item of the user information whose type is not defined."""
+    if item.type in USER_SUB_ITEMS:
+        raise LocalProtocolError(f"sub-item 0x{item.type:02X} of the user information is not an unknown one")
+    write_item(writer, item.type, item.data)
