@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
+from pydicom.config import IGNORE
 from pydicom.datadict import dictionary_VR, keyword_dict, tag_for_keyword
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
@@ -51,10 +53,12 @@ def filled(elements: Mapping[str, Any]) -> Dataset:
     ds = Dataset()
     for keyword, value in elements.items():
         tag = tag_of(keyword)
-        if dictionary_VR(tag) == "SQ":
+        vr = dictionary_VR(tag)
+        if vr == "SQ":
             value = items_of(keyword, value)
         try:
-            setattr(ds, keyword, value)
+            # Not validated, because what matches need not be a value: `C*` is no Modality, and a range no date.
+            ds.add(DataElement(tag, vr, value, validation_mode=IGNORE))
         except (TypeError, ValueError, AttributeError) as error:
             raise ValueError(f"{keyword}: {value!r} is not a value for it: {error}") from error
     return ds
@@ -62,9 +66,9 @@ def filled(elements: Mapping[str, Any]) -> Dataset:
 
 def tag_of(keyword: str) -> BaseTag:
     """The tag of a keyword; for one that does not exist an error says what may have been meant."""
-    tag = tag_for_keyword(keyword)
+    tag = tag_for_keyword(keyword) if keyword else None
     if tag is None:
-        close = get_close_matches(keyword, keyword_dict, n=1)
+        close = get_close_matches(keyword, filter(None, keyword_dict), n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
         raise ValueError(f"{keyword} is not a keyword of the DICOM data dictionary{hint}")
     return BaseTag(tag)

@@ -3,7 +3,7 @@
 from struct import Struct
 from typing import NamedTuple
 
-from pydicom.datadict import dictionary_VR, private_dictionary_VR
+from pydicom.datadict import dictionary_VR, keyword_dict, private_dictionary_VR
 
 from dicomio.datasets.part10 import LONG_VRS, text_of_uid
 from dicomio.datasets.syntax import Encoding
@@ -37,6 +37,11 @@ SHORT_VRS = frozenset(
     {b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT", b"PN", b"SH"}
     | {b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"}
 )
+
+PLAIN_LONG_VRS = LONG_VRS - {b"SQ", b"UN"}
+
+SEQUENCES = frozenset(tag for tag in keyword_dict.values() if dictionary_VR(tag) == "SQ")
+SEQUENCES |= {group << 16 | 0x2600 for group in range(0x5000, 0x5100, 2)}  # the one among the repeating groups
 
 Creators = dict[int, str]
 
@@ -161,6 +166,31 @@ def skip_fragments(data: Data, position: int, end: int, little: bool) -> int:
         position += length
 
 
+def skip_plain(data: Data, position: int, level: "Level") -> int:
+    """The position behind the elements that are plainly single values, which nearly all are."""
+    end = level.end
+    if level.implicit:
+        words = WORDS[level.little].unpack_from
+        while position + 8 <= end:
+            group, element, length = words(data, position)
+            if group & 1 or length > end - position - 8 or group == 0xFFFE or group << 16 | element in SEQUENCES:
+                break
+            position += 8 + length
+        return position
+    shorts, long = SHORTS[level.little].unpack_from, LONG[level.little].unpack_from
+    while position + 12 <= end:
+        group, element, vr, length = shorts(data, position)
+        size = 8 + length
+        if vr in PLAIN_LONG_VRS:
+            size = 12 + long(data, position + 8)[0]
+        elif vr not in SHORT_VRS or (group & 1 and element < 0x100):
+            break
+        if size > end - position:
+            break
+        position += size
+    return position
+
+
 class Level(NamedTuple):
     """A data set or a sequence that is being walked through."""
 
@@ -209,12 +239,14 @@ def check_structure(data: Data, encoding: Encoding, nesting: int) -> bool:
                 continue
             stack.append(level)
             level = item_level(data, position, level, length)
+        elif (behind := skip_plain(data, position, level)) > position:
+            position = behind
         else:
             element = read_element(data, position, level.end, level.implicit, level.little)
             position = element.start
-            if element.tag == ITEM_DELIMITER:
-                if not level.delimited:
-                    raise InvalidInstance(f"an item delimiter at byte {position - 8} where no item ends")
+            if element.tag >> 16 == 0xFFFE:
+                if element.tag != ITEM_DELIMITER or not level.delimited:
+                    raise InvalidInstance(f"an item or delimiter at byte {position - 8} where there cannot be one")
                 level = stack.pop()
                 continue
             if element.tag & 0x10000:

@@ -181,7 +181,10 @@ def complete(meta: FileMeta, data: bytes) -> FileMeta:
     syntax = meta.transfer_syntax or guess_transfer_syntax(data)
     encoding = encoding_of(syntax)
     plain = inflate_prefix(data, MOST_SEARCHED) if encoding.deflated else data
-    sop_class, sop_instance = find_uids(plain, encoding)
+    try:
+        sop_class, sop_instance = find_uids(plain, encoding)
+    except InvalidInstance as error:
+        raise InvalidInstance(f"it is not a DICOM file: {error}") from None
     sop_class, sop_instance = meta.sop_class_uid or sop_class, meta.sop_instance_uid or sop_instance
     if not sop_class or not sop_instance:
         raise InvalidInstance("it is not a DICOM file, or lacks SOP Class UID or SOP Instance UID")
