@@ -43,6 +43,11 @@ PLAIN_LONG_VRS = LONG_VRS - {b"SQ", b"UN"}
 SEQUENCES = frozenset(tag for tag in keyword_dict.values() if dictionary_VR(tag) == "SQ")
 SEQUENCES |= {group << 16 | 0x2600 for group in range(0x5000, 0x5100, 2)}  # the one among the repeating groups
 
+# What a data set becomes in memory: some hundred bytes for an element, and as much as 16 of them for an item. A bomb
+# of empty items would otherwise grow by a factor of 200; two million elements are more than any image has.
+ITEM_EFFORT = 16
+MOST_EFFORT = 4_000_000
+
 Creators = dict[int, str]
 
 
@@ -166,9 +171,13 @@ def skip_fragments(data: Data, position: int, end: int, little: bool) -> int:
         position += length
 
 
-def skip_plain(data: Data, position: int, level: "Level") -> int:
-    """The position behind the elements that are plainly single values, which nearly all are."""
-    end = level.end
+def skip_plain(data: Data, position: int, level: "Level") -> tuple[int, int]:
+    """Skips the elements that are plainly single values, which nearly all are.
+
+    Returns:
+        The position behind them, and how many they are.
+    """
+    end, count = level.end, 0
     if level.implicit:
         words = WORDS[level.little].unpack_from
         while position + 8 <= end:
@@ -176,7 +185,8 @@ def skip_plain(data: Data, position: int, level: "Level") -> int:
             if group & 1 or length > end - position - 8 or group == 0xFFFE or group << 16 | element in SEQUENCES:
                 break
             position += 8 + length
-        return position
+            count += 1
+        return position, count
     shorts, long = SHORTS[level.little].unpack_from, LONG[level.little].unpack_from
     while position + 12 <= end:
         group, element, vr, length = shorts(data, position)
@@ -188,7 +198,8 @@ def skip_plain(data: Data, position: int, level: "Level") -> int:
         if size > end - position:
             break
         position += size
-    return position
+        count += 1
+    return position, count
 
 
 class Level(NamedTuple):
@@ -214,15 +225,18 @@ def check_structure(data: Data, encoding: Encoding, nesting: int) -> bool:
         Whether the data set leaves out VRs, as found, which may differ from what was announced.
 
     Raises:
-        InvalidInstance: when a length goes beyond its container, a delimiter is missing or nesting is too deep.
+        InvalidInstance: when a length goes beyond its container, a delimiter is missing, nesting is too deep, or there
+            are so many elements that their number is the danger.
     """
     size = len(data)
     found = sniff_implicit(data, 0, size)
     top_implicit = encoding.implicit if found is None else found
     level = Level(False, top_implicit, encoding.little, size, False, {})
     stack: list[Level] = []
-    position = 0
+    position = effort = 0
     while True:
+        if effort > MOST_EFFORT:
+            raise InvalidInstance(f"the data set of {size} bytes has too many elements and items")
         if position >= level.end or (not stack and is_padding(data, position)):
             if level.delimited:
                 raise InvalidInstance("the data set ends within a sequence or an item")
@@ -239,9 +253,12 @@ def check_structure(data: Data, encoding: Encoding, nesting: int) -> bool:
                 continue
             stack.append(level)
             level = item_level(data, position, level, length)
-        elif (behind := skip_plain(data, position, level)) > position:
-            position = behind
+            effort += ITEM_EFFORT
         else:
+            position, count = skip_plain(data, position, level)
+            effort += count + 1
+            if count:
+                continue
             element = read_element(data, position, level.end, level.implicit, level.little)
             position = element.start
             if element.tag >> 16 == 0xFFFE:

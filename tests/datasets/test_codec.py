@@ -195,6 +195,16 @@ def test_a_bomb_of_sequences_is_refused_before_anything_recurses(head: bytes) ->
         decode(data, EXPLICIT_LE if len(head) > 4 else IMPLICIT_LE)
 
 
+@pytest.mark.parametrize(
+    "data",
+    [CODES + b"SQ\0\0" + UNDEFINED + (ITEM + u32(0)) * 250_001, (b"\x08\0\x70\0LO\0\0") * 4_000_001],
+    ids=["items", "elements"],
+)
+def test_a_bomb_of_empty_items_or_elements_is_refused_before_anything_is_made_of_them(data: bytes) -> None:
+    with pytest.raises(InvalidInstance, match="too many elements and items"):
+        check_structure(data, Encoding(), 64)
+
+
 def test_limits_that_allow_more_than_the_interpreter_does_are_no_danger() -> None:
     with pytest.raises(InvalidInstance, match="cannot be decoded"):
         decode(nested(5_000), EXPLICIT_LE, Limits(nesting=10_000))
