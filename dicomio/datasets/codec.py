@@ -12,6 +12,7 @@ from pydicom.filewriter import write_dataset
 
 from dicomio.config import Limits
 from dicomio.datasets.elements import UNDEFINED, check_structure
+from dicomio.datasets.plain import encode_plain
 from dicomio.datasets.syntax import UNCOMPRESSED, Encoding, encoding_of
 from dicomio.datasets.transcode import transcode
 from dicomio.errors import InvalidInstance
@@ -100,6 +101,14 @@ def encode(ds: Dataset, transfer_syntax: str) -> bytes:
         InvalidInstance: when a value cannot be encoded, or the Pixel Data are not of this transfer syntax.
     """
     encoding = encoding_of(transfer_syntax)
+    data = encode_plain(ds, encoding)
+    if data is None:
+        data = encode_any(ds, transfer_syntax, encoding)
+    return deflate(data) if encoding.deflated else data
+
+
+def encode_any(ds: Dataset, transfer_syntax: str, encoding: Encoding) -> bytes:
+    """Encodes whatever pydicom can encode, not yet deflated."""
     plain = ds[0x00080000:]
     if PIXEL_DATA in plain:
         check_pixel_data(plain, transfer_syntax, encoding)
@@ -108,13 +117,9 @@ def encode(ds: Dataset, transfer_syntax: str) -> bytes:
     native = encoding if little == encoding.little else Encoding(implicit=False, little=little)
     try:
         data = write(plain, native)
-        if native is not encoding:
-            data = transcode(data, native, encoding, ENCODED_NESTING)
-    except InvalidInstance:
-        raise
+        return data if native is encoding else transcode(data, native, encoding, ENCODED_NESTING)
     except Exception as error:  # pydicom raises whatever a wrong value leads to
         raise InvalidInstance(f"the data set cannot be encoded: {error}") from error
-    return deflate(data) if encoding.deflated else data
 
 
 def write(ds: Dataset, encoding: Encoding) -> bytes:

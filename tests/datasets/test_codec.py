@@ -1,3 +1,4 @@
+import datetime
 import struct
 import zlib
 from collections.abc import Callable
@@ -12,10 +13,12 @@ from pydicom.dataset import Dataset
 
 from dicomio.config import Limits
 from dicomio.datasets import Instance, decode, encode
-from dicomio.datasets.codec import inflate
+from dicomio.datasets.codec import inflate, write
 from dicomio.datasets.elements import check_structure
+from dicomio.datasets.plain import encode_plain
 from dicomio.datasets.syntax import Encoding, encoding_of
 from dicomio.errors import InvalidInstance
+from dicomio.identifiers import dataset, query
 
 IMPLICIT_LE = "1.2.840.10008.1.2"
 EXPLICIT_LE = "1.2.840.10008.1.2.1"
@@ -36,6 +39,7 @@ UNCHANGED = sorted(path for path in (DATA / "test_files").glob("*.dcm") if path.
 ITEM, ITEM_END, SEQUENCE_END = (struct.pack("<HH", 0xFFFE, element) for element in (0xE000, 0xE00D, 0xE0DD))
 UNDEFINED = b"\xff\xff\xff\xff"
 CODES = b"\x08\0\x18\x22"  # (0008,2218) Anatomic Region Sequence
+LITTLE, BIG, IMPLICIT = Encoding(), Encoding(little=False), Encoding(implicit=True)
 MANUFACTURER = b"\x08\0\x70\0LO\x02\0AB"
 
 Sample = Callable[[str], Path]
@@ -140,6 +144,61 @@ def test_any_data_set_is_decoded_as_it_was_encoded(ds: Dataset, transfer_syntax:
     assert decode(data, transfer_syntax) == ds
 
 
+identifiers = st.fixed_dictionaries(
+    {},
+    optional={
+        "SpecificCharacterSet": st.sampled_from(["ISO_IR 192", "ISO_IR 100", "", ["", "ISO 2022 IR 87"]]),
+        "PatientName": st.text(st.sampled_from("ABC^= \u00e4\u6771"), max_size=12),
+        "PatientID": st.one_of(st.none(), st.text(st.sampled_from("123*?-/ "), max_size=9)),
+        "StudyInstanceUID": st.one_of(st.just(""), st.just("1.2.3"), st.just(["1.2.3", "1.25"])),
+        "ModalitiesInStudy": st.one_of(st.just("CT"), st.just(["CT", "PT", "MR"]), st.just([])),
+        "NumberOfStudyRelatedInstances": st.one_of(st.integers(-9, 9999), st.sampled_from(["7 ", "+07", ""])),
+        "PatientComments": st.text(st.sampled_from("a\r\n \u00e9"), max_size=9),
+        "StudyDate": st.sampled_from(["20240101", "20240101-", "", datetime.date(2024, 1, 1)]),
+        "Rows": st.integers(0, 9),
+        "ContentSequence": st.just([Dataset()]),
+    },
+)
+
+
+@settings(deadline=None)
+@given(identifiers, st.sampled_from([LITTLE, BIG, IMPLICIT]))
+def test_identifiers_are_encoded_as_pydicom_does(elements: dict[str, object], encoding: Encoding) -> None:
+    ds = Dataset()
+    for keyword, value in elements.items():
+        setattr(ds, keyword, value)
+    assert encode_plain(ds, encoding) in (None, written(ds, encoding))
+
+
+def written(ds: Dataset, encoding: Encoding) -> bytes | None:
+    try:
+        return write(ds, encoding)
+    except UserWarning:  # of a character that the character set does not have
+        return None
+
+
+def test_identifiers_need_no_help_from_pydicom() -> None:
+    ds = query("STUDY", PatientName="DOE^*", StudyInstanceUID=["1.2", "1.3"], NumberOfStudyRelatedInstances=5)
+    assert encode_plain(ds, IMPLICIT) == write(ds, IMPLICIT)
+    ds = query("STUDY", PatientName="M\u00fcller")
+    assert encode_plain(ds, LITTLE) == write(ds, LITTLE)
+
+
+@pytest.mark.parametrize(
+    "ds",
+    [
+        dataset(Rows=1),
+        dataset(ContentSequence=[{}]),
+        dataset(PatientName="M\u00fcller", SpecificCharacterSet="ISO_IR 100"),
+        dataset(PatientComments="x" * 0xFFFF),
+        dataset(Modality="M\u00fc"),
+        decode(MANUFACTURER, EXPLICIT_LE),
+    ],
+)
+def test_everything_else_is_left_to_pydicom(ds: Dataset) -> None:
+    assert encode_plain(ds, LITTLE) is None
+
+
 @settings(deadline=None)
 @given(any_data_set, st.sampled_from(ALL), st.sampled_from(ALL))
 def test_a_decoded_data_set_can_be_encoded_in_any_other_transfer_syntax(ds: Dataset, first: str, second: str) -> None:
@@ -195,14 +254,18 @@ def test_a_bomb_of_sequences_is_refused_before_anything_recurses(head: bytes) ->
         decode(data, EXPLICIT_LE if len(head) > 4 else IMPLICIT_LE)
 
 
-@pytest.mark.parametrize(
-    "data",
-    [CODES + b"SQ\0\0" + UNDEFINED + (ITEM + u32(0)) * 250_001, (b"\x08\0\x70\0LO\0\0") * 4_000_001],
-    ids=["items", "elements"],
-)
-def test_a_bomb_of_empty_items_or_elements_is_refused_before_anything_is_made_of_them(data: bytes) -> None:
+def test_a_bomb_of_empty_items_is_refused_before_anything_is_made_of_them() -> None:
+    data = CODES + b"SQ\0\0" + UNDEFINED + (ITEM + u32(0)) * 250_001
     with pytest.raises(InvalidInstance, match="too many elements and items"):
-        check_structure(data, Encoding(), 64)
+        decode(data, EXPLICIT_LE)
+
+
+@pytest.mark.parametrize("transfer_syntax", [EXPLICIT_LE, IMPLICIT_LE])
+def test_elements_count_too(monkeypatch: pytest.MonkeyPatch, small: Dataset, transfer_syntax: str) -> None:
+    monkeypatch.setattr("dicomio.datasets.elements.MOST_EFFORT", 3)
+    data = encode(small, transfer_syntax)
+    with pytest.raises(InvalidInstance, match="too many elements and items"):
+        decode(data, transfer_syntax)
 
 
 def test_limits_that_allow_more_than_the_interpreter_does_are_no_danger() -> None:
