@@ -329,6 +329,16 @@ def test_private_sequences_are_found_by_their_creator() -> None:
     assert check_structure(creator, Encoding(implicit=True), 1)
 
 
+@pytest.mark.parametrize("data", [ITEM + u32(0) + SEQUENCE_END + u32(0), ITEM + u32(2) + b"AB" + SEQUENCE_END + u32(0)])
+def test_what_nobody_knows_is_a_sequence_when_it_begins_with_an_item(data: bytes) -> None:
+    element = b"\x09\0\x01\x10" + UNDEFINED
+    if len(data) == 16:
+        assert len(decode(element + data, IMPLICIT_LE)[0x00091001].value) == 1
+    else:
+        with pytest.raises(InvalidInstance):
+            decode(element + data, IMPLICIT_LE)
+
+
 def test_a_view_will_do(small: Dataset) -> None:
     for syntax in ALL:
         assert decode(memoryview(encode(small, syntax)), syntax) == small
