@@ -1,1 +1,102 @@
-"""dicomio."""
+"""dicomio: DICOM networking for asyncio (PS3.7, PS3.8, PS3.4).
+
+Ask a remote application entity for something with `connect` or `Client`; serve with an `Application` whose handlers
+are decorated functions. `dicomio.sop` has the names of SOP classes and transfer syntaxes, `dicomio.testing` connects
+two sides without a socket.
+"""
+
+from dicomio.application import Application, Proposal
+from dicomio.association import Association
+from dicomio.client import Client, echo
+from dicomio.config import Address, Limits, PresentationContext, Role, Timeout
+from dicomio.datasets import Instance
+from dicomio.errors import (
+    AssociationAborted,
+    AssociationRejected,
+    AssociationReleased,
+    ConnectFailed,
+    ConnectionLost,
+    ConnectTimeout,
+    DicomError,
+    DicomTimeout,
+    InvalidInstance,
+    LocalProtocolError,
+    NegotiationTimeout,
+    NoPresentationContext,
+    PoolTimeout,
+    ProtocolError,
+    Refused,
+    RemoteProtocolError,
+    ResponseTimeout,
+    StatusError,
+    WriteTimeout,
+)
+from dicomio.identifiers import dataset, query
+from dicomio.implementation import VERSION as __version__
+from dicomio.opening import connect
+from dicomio.requests import EchoRequest, Request, StoreProgress, StoreRequest, UnknownRequest
+from dicomio.responses import Responses
+from dicomio.server import Server, serve
+from dicomio.services.reply import Response
+from dicomio.services.storage import Priority, StoreResponse
+from dicomio.session import UpperLayer
+from dicomio.sop import PATIENT_ROOT, QUERY, STUDY_ROOT, WORKLIST, QueryModel
+from dicomio.status import Status
+from dicomio.transfer import Outcome, Outcomes
+
+__all__ = [
+    "PATIENT_ROOT",
+    "QUERY",
+    "STUDY_ROOT",
+    "WORKLIST",
+    "Address",
+    "Application",
+    "Association",
+    "AssociationAborted",
+    "AssociationRejected",
+    "AssociationReleased",
+    "Client",
+    "ConnectFailed",
+    "ConnectTimeout",
+    "ConnectionLost",
+    "DicomError",
+    "DicomTimeout",
+    "EchoRequest",
+    "Instance",
+    "InvalidInstance",
+    "Limits",
+    "LocalProtocolError",
+    "NegotiationTimeout",
+    "NoPresentationContext",
+    "Outcome",
+    "Outcomes",
+    "PoolTimeout",
+    "PresentationContext",
+    "Priority",
+    "Proposal",
+    "ProtocolError",
+    "QueryModel",
+    "Refused",
+    "RemoteProtocolError",
+    "Request",
+    "Response",
+    "ResponseTimeout",
+    "Responses",
+    "Role",
+    "Server",
+    "Status",
+    "StatusError",
+    "StoreProgress",
+    "StoreRequest",
+    "StoreResponse",
+    "Timeout",
+    "UnknownRequest",
+    "UpperLayer",
+    "WriteTimeout",
+    "__version__",
+    "connect",
+    "dataset",
+    "echo",
+    "query",
+    "serve",
+]

@@ -1,0 +1,396 @@
+"""`Application`: handlers, and everything that follows from which handlers there are."""
+
+import asyncio
+import inspect
+import logging
+import ssl as tls
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from types import SimpleNamespace
+from typing import Any, Final, TypeAlias, TypeVar
+
+from dicomio import negotiation, sop
+from dicomio.association import Association
+from dicomio.config import Address, Limits, Role, Timeout
+from dicomio.dimse import Inbound
+from dicomio.errors import AssociationRejected, DicomError, Refused, StatusError
+from dicomio.negotiation import Supported
+from dicomio.requests import EchoRequest, Request, StoreRequest, UnknownRequest
+from dicomio.server import DEFAULT_PORT, run, serve
+from dicomio.services.reply import answer
+from dicomio.status import Status
+from dicomio.threads import in_thread
+from dicomio.wire.commands import CommandField
+from dicomio.wire.pdus import AssociateRQ
+
+__all__ = ["Application", "Lifespan", "Proposal"]
+
+logger = logging.getLogger("dicomio.application")
+
+F = TypeVar("F", bound=Callable[..., Any])
+Handler: TypeAlias = Callable[[Any], Awaitable[Any]]
+Lifespan: TypeAlias = Callable[["Application"], AbstractAsyncContextManager[None]]
+Destinations: TypeAlias = Mapping[str, str | Address] | Callable[[str], Awaitable[Address]]
+
+# The key of handlers for whatever no other handler takes.
+ANY: Final = "*"
+
+REQUEST_TYPES: Mapping[int, type[Request]] = {
+    CommandField.C_ECHO_RQ: EchoRequest,
+    CommandField.C_STORE_RQ: StoreRequest,
+}
+
+
+class Proposal:
+    """An association that a peer asks for; `@app.on_associate` may refuse parts of it, or all.
+
+    Attributes:
+        association: the association in the making; `peer` is who asks, by address and calling AE title.
+        pdu: the A-ASSOCIATE-RQ with everything in it.
+        refused: what `refuse` was called for, result by presentation context ID.
+    """
+
+    __slots__ = ("association", "pdu", "refused")
+
+    def __init__(self, association: Association, pdu: AssociateRQ) -> None:
+        self.association = association
+        self.pdu = pdu
+        self.refused: dict[int, int] = {}
+
+    @property
+    def peer(self) -> Address:
+        """Who asks."""
+        return self.association.peer
+
+    def refuse(self, context_id: int, result: int = 1) -> None:
+        """Refuses one presentation context.
+
+        Args:
+            context_id: its ID.
+            result: 1 user-rejection, 2 no-reason, 3 abstract-syntax-not-supported, 4 transfer-syntaxes-not-supported
+                (PS3.8 9.3.3.2).
+
+        Raises:
+            ValueError: the result is another one.
+        """
+        if result not in (1, 2, 3, 4):
+            raise ValueError(f"a presentation context is refused with result 1 to 4, not {result}")
+        self.refused[context_id] = result
+
+
+class Application:
+    """What an application entity does with requests of its peers.
+
+    Presentation contexts, roles and transfer syntaxes follow from the handlers that are registered; Verification is
+    answered by default.
+
+    Args:
+        ae_title: our AE title, 1 to 16 characters.
+        destinations: addresses by AE title, or an async function that finds them.
+        lifespan: an async context manager around serving, called with the application.
+
+    Attributes:
+        state: yours, for whatever handlers share.
+    """
+
+    def __init__(
+        self, ae_title: str, *, destinations: Destinations | None = None, lifespan: Lifespan | None = None
+    ) -> None:
+        self.ae_title = ae_title
+        self.destinations: Destinations = destinations if destinations is not None else {}
+        self.lifespan = lifespan
+        self.state: Any = SimpleNamespace()
+        self.handlers: dict[int, dict[str, Handler]] = {}
+        self.syntaxes: dict[str, tuple[str, ...]] = {}
+        self.statuses: dict[type[Exception], int] = {}
+        self.middlewares: list[Callable[[Any, Handler], Awaitable[Any]]] = []
+        self.associate_hooks: list[Handler] = []
+        self.connect_hooks: list[Handler] = []
+        self.close_hooks: list[Handler] = []
+        self.unknown_handler: Handler | None = None
+        self.background: set[asyncio.Task[None]] = set()
+
+    # registration
+
+    def echo(self) -> Callable[[F], F]:
+        """Registers a handler for C-ECHO, in place of the one that says Success."""
+        return self.registrar(CommandField.C_ECHO_RQ, [sop.Verification])
+
+    def store(self, *sop_classes: str, transfer_syntaxes: Sequence[str] | None = None) -> Callable[[F], F]:
+        """Registers a handler for C-STORE; it gets a `StoreRequest`.
+
+        Args:
+            sop_classes: for these SOP class UIDs, private ones too; for every standard storage SOP class where none
+                is given; `"*"` for whatever is stored, private SOP classes included.
+            transfer_syntaxes: accepted ones, preferred first; by default every one, the peer's order deciding.
+        """
+        syntaxes = tuple(transfer_syntaxes) if transfer_syntaxes is not None else None
+        wanted = list(sop_classes or sop.STORAGE)
+        for uid in wanted if syntaxes is not None else ():
+            self.syntaxes[uid] = syntaxes or ()
+        return self.registrar(CommandField.C_STORE_RQ, wanted)
+
+    def registrar(self, field: int, uids: Sequence[str]) -> Callable[[F], F]:
+        """The decorator that enters a handler for a kind of request."""
+
+        def register(func: F) -> F:
+            handlers = self.handlers.setdefault(field, {})
+            handlers.update(dict.fromkeys(uids, awaitable(func)))
+            return func
+
+        return register
+
+    def unknown(self, func: F) -> F:
+        """Registers a handler for requests that no other takes; by default they get Unrecognized Operation."""
+        self.unknown_handler = awaitable(func)
+        return func
+
+    def middleware(self, func: F) -> F:
+        """Registers `async def m(request, call_next)` around every handler; the first registered is the outermost.
+
+        It returns or raises what a handler may return or raise; `await call_next(request)` goes on.
+        """
+        self.middlewares.append(func)
+        return func
+
+    def on_associate(self, func: F) -> F:
+        """Registers a function that sees each `Proposal` before it is answered.
+
+        It may `proposal.refuse` single contexts, or raise `AssociationRejected`.
+        """
+        self.associate_hooks.append(awaitable(func))
+        return func
+
+    def on_close(self, func: F) -> F:
+        """Registers a function that gets each association when it is over; `association.ended` says why."""
+        self.close_hooks.append(awaitable(func))
+        return func
+
+    def on_connect(self, func: F) -> F:
+        """Registers a function that gets each `Association` when a peer has connected, before it asks for anything."""
+        self.connect_hooks.append(awaitable(func))
+        return func
+
+    def map_exception(self, exc: type[Exception], status: int) -> None:
+        """Has handlers that raise such an exception, or one derived from it, answered with a status."""
+        self.statuses[exc] = status
+
+    # negotiation
+
+    def supported(self, abstract_syntax: str) -> Supported | None:
+        """What we accept for a SOP class, as follows from the handlers."""
+        if abstract_syntax in self.handlers.get(CommandField.C_STORE_RQ, {}):
+            return Supported(abstract_syntax, self.syntaxes.get(abstract_syntax), Role.SCP)
+        if abstract_syntax == sop.Verification:
+            return Supported(abstract_syntax, UNCOMPRESSED, Role.SCP)
+        if ANY in self.handlers.get(CommandField.C_STORE_RQ, {}):
+            return Supported(abstract_syntax, self.syntaxes.get(ANY), Role.SCP)
+        return None
+
+    def negotiate(self, association: Association, pdu: AssociateRQ) -> None:
+        """Answers an A-ASSOCIATE-RQ, at once where no hook is registered."""
+        if self.associate_hooks:
+            self.spawn(self.negotiate_with_hooks(association, pdu))
+        else:
+            self.accept(association, pdu, {})
+
+    async def negotiate_with_hooks(self, association: Association, pdu: AssociateRQ) -> None:
+        proposal = Proposal(association, pdu)
+        try:
+            async with asyncio.timeout(association.timeout.negotiate):
+                for hook in self.associate_hooks:
+                    await hook(proposal)
+        except AssociationRejected as refusal:
+            if association.ended is None:
+                association.reject(refusal.result, refusal.source, refusal.reason)
+        except Exception:
+            logger.exception("%s: on_associate failed", association.peer)
+            if association.ended is None:
+                association.reject(*TRANSIENT_FAILURE)
+        else:
+            if association.ended is None:
+                self.accept(association, pdu, proposal.refused)
+
+    def accept(self, association: Association, pdu: AssociateRQ, refuse: Mapping[int, int]) -> None:
+        maximum = association.limits.max_pdu
+        association.accept(pdu, negotiation.accept(pdu, self.supported, maximum_length=maximum, refuse=refuse))
+
+    def connected(self, association: Association) -> None:
+        """Runs the hooks for a new connection."""
+        for hook in self.connect_hooks:
+            self.spawn(self.run_hook(hook, association))
+
+    def closed(self, association: Association) -> None:
+        """Runs the hooks for an association that is over."""
+        for hook in self.close_hooks:
+            self.spawn(self.run_hook(hook, association))
+
+    async def run_hook(self, hook: Handler, association: Association) -> None:
+        try:
+            await hook(association)
+        except Exception:
+            logger.exception("%s: a hook of the application failed", association.peer)
+
+    # serving
+
+    def dispatch(self, inbound: Inbound) -> Coroutine[Any, Any, None] | None:
+        """Serves a request: a plain C-ECHO at once, everything else in a coroutine."""
+        field = inbound.command.field
+        handlers = self.handlers.get(field)
+        if field == CommandField.C_ECHO_RQ and not handlers and not self.middlewares:
+            answer(inbound, Status.SUCCESS)
+            return None
+        return self.serve(inbound, self.handler_for(field, inbound.context.abstract_syntax))
+
+    def handler_for(self, field: int, abstract_syntax: str) -> Handler:
+        """Who serves a kind of request on a SOP class."""
+        handlers = self.handlers.get(field, {})
+        found = handlers.get(abstract_syntax) or handlers.get(ANY)
+        if found is None and field == CommandField.C_ECHO_RQ:
+            return say_success
+        return found or self.unknown_handler or refuse_unknown
+
+    async def serve(self, inbound: Inbound, handler: Handler) -> None:
+        """One request from its command to its response, and what comes after."""
+        request: Request | None = None
+        try:
+            request = REQUEST_TYPES.get(inbound.command.field, UnknownRequest)(inbound)
+            status, comment = self.status_of(await self.call(handler, request)), ""
+        except Exception as error:
+            status, comment = self.status_for(error, request or inbound)
+        if inbound.provider.ended is not None:
+            return
+        await self.respond(inbound, status, comment)
+        for call in request.after_calls if request is not None else ():
+            self.spawn(self.run_after(call, inbound))
+
+    async def respond(self, inbound: Inbound, status: Status, comment: str) -> None:
+        """Sends the response, once the peer has sent all of its request."""
+        if inbound.body is not None:
+            try:
+                await inbound.body.finished()
+            except DicomError as error:
+                if inbound.provider.ended is not None:
+                    return
+                logger.warning("%s: %s", inbound.provider.peer, error)
+                status, comment = Status.CANNOT_UNDERSTAND, "no data set"
+        answer(inbound, status, comment)
+        if inbound.provider.write_queue_size:
+            await inbound.provider.protocol.drain()
+
+    async def call(self, handler: Handler, request: Request) -> Any:
+        """Calls a handler through the middleware."""
+        for middleware in reversed(self.middlewares):
+            handler = Layer(middleware, handler)
+        return await handler(request)
+
+    def status_of(self, result: Any) -> Status:
+        """The status that a handler's result stands for: `None` is Success."""
+        if result is None:
+            return Status.SUCCESS
+        if isinstance(result, int):
+            return Status(result)
+        logger.error("a handler returned %s; a status or None was expected", type(result).__name__)
+        return Status.PROCESSING_FAILURE
+
+    def status_for(self, error: Exception, request: object) -> tuple[Status, str]:
+        """The status and comment that an exception of a handler stands for."""
+        if isinstance(error, Refused):
+            return Status(error.status), error.comment
+        if isinstance(error, StatusError):
+            return Status(error.status), error.response.error_comment or ""
+        for kind in type(error).__mro__:
+            if kind in self.statuses:
+                words = getattr(error, "strerror", None) or type(error).__name__
+                logger.warning("%r failed: %s", request, words)
+                return Status(self.statuses[kind]), str(words)
+        logger.error("%r failed", request, exc_info=error)
+        return Status.PROCESSING_FAILURE, type(error).__name__
+
+    async def run_after(self, call: Callable[[], Awaitable[None]], inbound: Inbound) -> None:
+        try:
+            await call()
+        except Exception:
+            logger.exception("%s: what was to run after the response failed", inbound.provider.peer)
+
+    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Runs something that no association waits for; `Server.wait_closed` does."""
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self.background.add(task)
+        task.add_done_callback(self.background.discard)
+
+    def run(
+        self,
+        host: str | Sequence[str] | None = None,
+        port: int = DEFAULT_PORT,
+        *,
+        ssl: tls.SSLContext | None = None,
+        timeout: Timeout | float | None = 30.0,
+        limits: Limits | None = None,
+    ) -> None:
+        """Serves this application until SIGINT or SIGTERM, on uvloop where that is installed.
+
+        Args:
+            host: address or addresses to listen on; all of the machine's by default.
+            port: TCP port.
+            ssl: a TLS context; without it connections are plain.
+            timeout: deadlines; a number is the default of each.
+            limits: what peers may ask for, at once and each.
+
+        Raises:
+            OSError: it cannot listen there.
+        """
+        run(serve(self, host, port, ssl=ssl, timeout=timeout, limits=limits))
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """The lifespan of the application, if it has one."""
+        if self.lifespan is None:
+            yield
+            return
+        async with self.lifespan(self):
+            yield
+
+
+UNCOMPRESSED: Final = (
+    sop.ExplicitVRLittleEndian,
+    sop.ImplicitVRLittleEndian,
+    sop.ExplicitVRBigEndian,
+    sop.DeflatedExplicitVRLittleEndian,
+)
+TRANSIENT_FAILURE: Final = (2, 1, 1)
+
+
+class Layer:
+    """One middleware around what comes next."""
+
+    __slots__ = ("call_next", "middleware")
+
+    def __init__(self, middleware: Callable[[Any, Handler], Awaitable[Any]], call_next: Handler) -> None:
+        self.middleware = middleware
+        self.call_next = call_next
+
+    def __call__(self, request: Any) -> Awaitable[Any]:
+        return self.middleware(request, self.call_next)
+
+
+def awaitable(func: Callable[..., Any]) -> Handler:
+    """A function as something to await: a plain `def` runs in a worker thread."""
+    if inspect.iscoroutinefunction(func) or inspect.iscoroutinefunction(getattr(func, "__call__", None)):  # noqa: B004
+        return func
+
+    async def call(*args: Any) -> Any:
+        return await in_thread(func, *args)
+
+    return call
+
+
+async def say_success(request: Request) -> Status:
+    """The handler for C-ECHO where none is registered."""
+    return Status.SUCCESS
+
+
+async def refuse_unknown(request: Request) -> Status:
+    """The handler for requests that nobody takes (PS3.7 C.5.23)."""
+    logger.warning("%r: no handler for it", request)
+    return Status.UNRECOGNIZED_OPERATION

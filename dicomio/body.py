@@ -1,0 +1,194 @@
+"""The data set of a message while it arrives: pulled by whoever wants it, held back by TCP when nobody pulls."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from typing import Final, Protocol
+
+from dicomio.buffers import RECEIVE_SIZE, ReceiveBuffer
+from dicomio.errors import LocalProtocolError, Refused
+
+__all__ = ["Body", "Piece"]
+
+# Below this a copy is cheaper than keeping a whole receive buffer from being used again.
+COPIED: Final = 65_536
+# Beyond this the peer has to wait: one buffer is being written while another one fills.
+HELD: Final = 2 * RECEIVE_SIZE
+
+
+class Flow(Protocol):
+    """What a body needs of its connection."""
+
+    def hold_buffer(self) -> ReceiveBuffer: ...
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
+
+
+class Piece:
+    """Consecutive bytes of a data set, as they came: `chunks` are valid until `release`."""
+
+    __slots__ = ("buffer", "chunks", "size")
+
+    def __init__(self, chunks: Sequence[memoryview | bytes], size: int, buffer: ReceiveBuffer | None) -> None:
+        self.chunks = chunks
+        self.size = size
+        self.buffer = buffer
+
+    @property
+    def cost(self) -> int:
+        """Bytes of memory that it keeps."""
+        return self.size if self.buffer is None else RECEIVE_SIZE
+
+    def release(self) -> None:
+        """Lets go of the bytes."""
+        if self.buffer is not None:
+            self.buffer.release()
+            self.buffer = None
+
+
+class Body:
+    """One data set on its way in; read it once.
+
+    Args:
+        flow: the connection it arrives on.
+    """
+
+    __slots__ = ("complete", "cost", "discarding", "error", "flow", "pieces", "received", "taken", "waiter")
+
+    def __init__(self, flow: Flow) -> None:
+        self.flow = flow
+        self.pieces: deque[Piece] = deque()
+        self.cost = 0
+        self.received = 0
+        self.complete = False
+        self.taken = False
+        self.discarding = False
+        self.error: Exception | None = None
+        self.waiter: asyncio.Future[None] | None = None
+
+    # from the connection
+
+    def feed(self, chunks: Sequence[memoryview], last: bool) -> None:
+        """Takes what has arrived; the views are valid during the call."""
+        size = sum(map(len, chunks)) if len(chunks) != 1 else len(chunks[0])
+        self.received += size
+        if size and not self.discarding:
+            if size <= COPIED:
+                piece = Piece([b"".join(chunks)], size, None)
+            else:
+                piece = Piece(chunks, size, self.flow.hold_buffer())
+            self.pieces.append(piece)
+            self.cost += piece.cost
+            if self.cost >= HELD and not last:
+                self.flow.pause_reading()
+        self.complete = self.complete or last
+        self.wake()
+
+    def fail(self, error: Exception) -> None:
+        """The rest of the data set will not come."""
+        if not self.complete and self.error is None:
+            self.error = error
+            self.release_all()
+            self.wake()
+
+    def wake(self) -> None:
+        if self.waiter is not None and not self.waiter.done():
+            self.waiter.set_result(None)
+
+    # for the consumer
+
+    async def take(self) -> list[Piece]:
+        """All that has arrived and was not taken yet; nothing at the end. Release each piece when done with it.
+
+        Raises:
+            DicomError: the data set ended before its last fragment.
+        """
+        while True:
+            if self.error is not None:
+                raise self.error
+            if self.pieces:
+                pieces = list(self.pieces)
+                self.pieces.clear()
+                self.cost = 0
+                if not self.complete:
+                    self.flow.resume_reading()
+                return pieces
+            if self.complete:
+                return []
+            await self.changed()
+
+    async def changed(self) -> None:
+        """Waits until something more has happened."""
+        if self.waiter is not None:
+            raise LocalProtocolError("a data set is being read by two tasks at once")
+        self.waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self.waiter
+        finally:
+            self.waiter = None
+
+    def begin(self) -> None:
+        """Claims the body.
+
+        Raises:
+            LocalProtocolError: it has been read already.
+        """
+        if self.taken or self.discarding:
+            raise LocalProtocolError("the data set of this request has been read already")
+        self.taken = True
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The data set in pieces of arbitrary size, as `bytes` that stay valid."""
+        self.begin()
+        while pieces := await self.take():
+            for piece in pieces:
+                data = b"".join(piece.chunks)
+                piece.release()
+                yield data
+
+    async def read(self, limit: int) -> bytes:
+        """The whole data set.
+
+        Args:
+            limit: bytes it may have.
+
+        Raises:
+            Refused: it has more; the status is Out of Resources.
+        """
+        parts: list[bytes] = []
+        size = 0
+        async for chunk in self.chunks():
+            size += len(chunk)
+            if size > limit:
+                self.discard()
+                raise Refused(0xA700, f"data set longer than {limit} bytes")
+            parts.append(chunk)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def discard(self) -> None:
+        """Drops what has arrived and what will."""
+        self.discarding = True
+        self.release_all()
+        if not self.complete:
+            self.flow.resume_reading()
+
+    def release_all(self) -> None:
+        for piece in self.pieces:
+            piece.release()
+        self.pieces.clear()
+        self.cost = 0
+
+    async def finished(self) -> None:
+        """Drops what is left and returns when the peer has sent all of it.
+
+        Raises:
+            DicomError: the data set ended before its last fragment.
+        """
+        if self.complete:
+            self.release_all()
+            return
+        self.discard()
+        while not self.complete and self.error is None:
+            await self.changed()
+        if self.error is not None:
+            raise self.error

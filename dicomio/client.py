@@ -1,0 +1,134 @@
+"""`Client`: a remote application entity, and as many associations with it as the work needs."""
+
+import ssl as tls
+from collections.abc import AsyncIterable, Iterable, Sequence
+from types import TracebackType
+from typing import Self
+
+from dicomio.association import Association
+from dicomio.config import Address, Limits, PresentationContext, Timeout
+from dicomio.opening import AE_TITLE, Serves, connect
+from dicomio.pool import Lease, Pool
+from dicomio.services.storage import Priority, Source
+from dicomio.services.user import ServiceUser
+from dicomio.transfer import Outcomes, StoreMany
+
+__all__ = ["Client", "echo"]
+
+
+class Client(ServiceUser):
+    """A remote application entity: opens, keeps and releases associations with it, and plans their contexts itself.
+
+    Use it in `async with`: leaving the block releases the associations, leaving it by an exception aborts them.
+
+    Args:
+        address: the peer, `AET@host:port`.
+        ae_title: our AE title.
+        limits: `associations` is how many may be open at once, 1 by default; `keepalive` how long unused ones stay.
+        timeout: deadlines; a number is the default of each.
+        ssl: a TLS context; without it connections are plain.
+        app: serves what the peer asks for on these associations.
+        socket_options: `(level, name, value)` for the sockets.
+        strict: refuse deviations of the peer that are tolerated otherwise.
+    """
+
+    def __init__(
+        self,
+        address: str | Address,
+        *,
+        ae_title: str = AE_TITLE,
+        limits: Limits | None = None,
+        timeout: Timeout | float | None = 30.0,
+        ssl: tls.SSLContext | None = None,
+        app: Serves | None = None,
+        socket_options: Sequence[tuple[int, int, int]] = (),
+        strict: bool = False,
+    ) -> None:
+        self.address = Address.parse(address)
+        self.ae_title = ae_title
+        self.limits = limits or Limits()
+        self.timeout = Timeout.of(timeout)
+        self.ssl = ssl
+        self.app = app
+        self.socket_options = socket_options
+        self.strict = strict
+        self.pool = Pool(self.open, self.limits.associations or 1, self.limits.keepalive, self.timeout.pool)
+
+    async def open(self, contexts: Sequence[PresentationContext]) -> Association:
+        """Opens one more association."""
+        return await connect(
+            self.address,
+            contexts=contexts,
+            ae_title=self.ae_title,
+            app=self.app,
+            timeout=self.timeout,
+            limits=self.limits,
+            ssl=self.ssl,
+            socket_options=self.socket_options,
+            strict=self.strict,
+        )
+
+    def reserve(self, contexts: Iterable[PresentationContext]) -> Lease:
+        """An association of the pool, opened if need be, for one request."""
+        return Lease(self.pool, contexts)
+
+    def store_many(
+        self,
+        sources: Iterable[Source] | AsyncIterable[Source],
+        *,
+        priority: int = Priority.MEDIUM,
+        retries: int = 1,
+    ) -> Outcomes:
+        """Sends many objects over as many associations as `limits` allows, files straight from the disk.
+
+        Iterate the result for an `Outcome` of each object, or `await` it to have all of them sent. An object that
+        cannot be sent, or that the peer refuses, is a failed outcome; the others go on. Leaving an `async with` around
+        the iteration early stops the transfer; associations with an object on its way are aborted.
+
+        Args:
+            sources: paths, data sets, instances; directories among the paths are passed over. A generator is
+                consumed as the sending proceeds, in a worker thread.
+            priority: 0 medium, 1 high, 2 low.
+            retries: how often an object is sent again over a new association when the one it was on got lost.
+
+        Raises:
+            DicomError: no association can be opened (any more).
+        """
+        return StoreMany(self.reserve, sources, self.pool.limit, priority, retries).outcomes()
+
+    async def aclose(self) -> None:
+        """Releases every association."""
+        await self.pool.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.pool.aclose(abort=exc is not None)
+
+
+async def echo(
+    address: str | Address,
+    *,
+    ae_title: str = AE_TITLE,
+    timeout: Timeout | float | None = 30.0,
+    ssl: tls.SSLContext | None = None,
+) -> float:
+    """Opens an association, asks for a sign of life (C-ECHO), and releases it.
+
+    Args:
+        address: the peer, `AET@host:port`.
+        ae_title: our AE title.
+        timeout: deadlines; a number is the default of each.
+        ssl: a TLS context; without it the connection is plain.
+
+    Returns:
+        The round-trip time of the C-ECHO in seconds.
+
+    Raises:
+        DicomError: the peer cannot be reached, rejects, or says no; see `dicomio.errors`.
+    """
+    async with Client(address, ae_title=ae_title, timeout=timeout, ssl=ssl) as client:
+        return await client.echo()

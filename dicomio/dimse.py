@@ -1,0 +1,672 @@
+"""The DIMSE provider of one association: ids, replies, requests of the peer, release, abort (PS3.7 8, PS3.8 7).
+
+It is symmetrical: both sides of an association may ask and both may serve. It holds no task of its own; a task exists
+for every request of the peer that is being served.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, Final, Protocol
+
+from dicomio.body import Body
+from dicomio.config import Address, Limits, Timeout
+from dicomio.errors import (
+    AbortSource,
+    AssociationAborted,
+    AssociationRejected,
+    AssociationReleased,
+    ConnectionLost,
+    DicomError,
+    LocalProtocolError,
+    RemoteProtocolError,
+    ResponseTimeout,
+    WriteTimeout,
+)
+from dicomio.machine import State
+from dicomio.messages import CommandReceived, DataMissing, DataReceived
+from dicomio.negotiation import AcceptedContext, Agreement, conclude
+from dicomio.protocol import QUEUE, Deadline, UpperLayerProtocol
+from dicomio.session import (
+    Aborted,
+    AssociateAccepted,
+    AssociateRejected,
+    AssociateRequested,
+    ReleaseConfirmed,
+    ReleaseRequested,
+    UpperLayer,
+    UpperLayerEvent,
+)
+from dicomio.wire.commands import Command, CommandField
+from dicomio.wire.pdus import AssociateAC, AssociateRJ, AssociateRQ
+
+__all__ = ["DimseProvider", "Dispatch", "Inbound", "Pending", "Reply"]
+
+logger = logging.getLogger("dicomio.association")
+
+# Requests of the peer that may wait for their turn before it is held back.
+WAITING: Final = 8
+# What we have outstanding at most where the peer sets no bound (PS3.7 D.3.3.3).
+UNBOUNDED_WINDOW: Final = 64
+
+RESPONSE_BIT: Final = 0x8000
+DUPLICATE_INVOCATION: Final = 0x0210
+PENDING_STATUSES: Final = (0xFF00, 0xFF01)
+CANCELLABLE: Final = (CommandField.C_FIND_RQ, CommandField.C_GET_RQ, CommandField.C_MOVE_RQ)
+
+# Where PS3.8 Table 9-10 has an action for an A-ABORT request.
+ABORTABLE: Final = frozenset(State) - {State.Sta1, State.Sta2, State.Sta13}
+
+
+class Reply:
+    """A response to one of our requests: its command, and its data set where it has one."""
+
+    __slots__ = ("command", "data")
+
+    def __init__(self, command: Command, data: bytes | None) -> None:
+        self.command = command
+        self.data = data
+
+
+class Pending:
+    """One of our requests that has not been answered finally."""
+
+    __slots__ = ("chunks", "command", "context", "deadline", "future", "message_id", "size")
+
+    def __init__(self, message_id: int, context: AcceptedContext, loop: asyncio.AbstractEventLoop) -> None:
+        self.message_id = message_id
+        self.context = context
+        self.future: asyncio.Future[Reply] = loop.create_future()
+        self.deadline: asyncio.TimerHandle | None = None
+        self.command: Command | None = None
+        self.chunks: list[bytes] = []
+        self.size = 0
+
+
+class Inbound:
+    """A request of the peer's: its command, its data set as it arrives, and the one place to answer it.
+
+    Attributes:
+        provider: the association it came on.
+        context: the presentation context it came on.
+        command: the command set.
+        message_id: its message ID; 0 where the peer sent none.
+        body: the data set, `None` where the request has none.
+        cancelled: whether the peer has sent a C-CANCEL for it.
+    """
+
+    __slots__ = ("body", "cancelled", "command", "context", "message_id", "provider", "task")
+
+    def __init__(self, provider: "DimseProvider", context: AcceptedContext, command: Command) -> None:
+        self.provider = provider
+        self.context = context
+        self.command = command
+        self.message_id = command.message_id or 0
+        self.body = Body(provider.protocol) if command.has_data_set else None
+        self.cancelled = False
+        self.task: asyncio.Task[None] | None = None
+
+    def answer(self, response: Command, data: bytes | None = None) -> None:
+        """Sends a response without waiting for the peer to take it.
+
+        Raises:
+            DicomError: the association is gone.
+        """
+        response.responding_to = self.message_id
+        self.provider.post(self.context.id, response, data)
+
+    @property
+    def receiving(self) -> bool:
+        """Whether part of its data set is still to come."""
+        return self.body is not None and not self.body.complete
+
+
+class Dispatch(Protocol):
+    """Serves a request at once and returns `None`, or returns the coroutine that will."""
+
+    def __call__(self, request: Inbound, /) -> Coroutine[Any, Any, None] | None: ...
+
+
+class DimseProvider:
+    """One association.
+
+    Args:
+        upper: its sans-I/O upper layer.
+        local: our own AE title and address.
+        peer: the peer's; the acceptor learns the AE title from the A-ASSOCIATE-RQ.
+        timeout: deadlines.
+        limits: what the peer may send.
+        dispatch: serves the peer's requests.
+        negotiate: answers an A-ASSOCIATE-RQ through `accept` or `reject`, now or later.
+        on_end: called once, when the association is over or never came about, with the reason.
+
+    Attributes:
+        agreement: what was negotiated, once it was.
+        ended: why the association is over, `None` while it is not.
+    """
+
+    protocol: UpperLayerProtocol
+
+    def __init__(
+        self,
+        upper: UpperLayer,
+        *,
+        local: Address,
+        peer: Address,
+        timeout: Timeout,
+        limits: Limits,
+        dispatch: Dispatch,
+        negotiate: Callable[[Any, AssociateRQ], None] | None = None,
+        on_end: Callable[[Any, Exception], None] | None = None,
+    ) -> None:
+        self.upper = upper
+        self.local = local
+        self.peer = peer
+        self.timeout = timeout
+        self.limits = limits
+        self.dispatch = dispatch
+        self.negotiate = negotiate
+        self.on_end = on_end
+        self.loop = asyncio.get_running_loop()
+        self.agreement: Agreement | None = None
+        self.ended: Exception | None = None
+        self.opened: asyncio.Future[None] = self.loop.create_future()
+        self.pending: dict[int, Pending] = {}
+        self.next_id = 1
+        self.window = 1
+        self.serving_window = 1
+        self.turns: list[asyncio.Future[None]] = []
+        self.reserved = 0
+        self.serving: dict[int, Inbound] = {}
+        self.waiting: list[Inbound] = []
+        self.receiving: Inbound | Pending | None = None
+        self.sending: asyncio.Future[None] | None = None
+        self.outbox: list[bytes] = []
+        self.quiet_waiters: list[asyncio.Future[None]] = []
+        self.idle_deadline = Deadline(self.loop, self.idle_passed)
+        self.release_wanted = False
+
+    # what users see
+
+    @property
+    def contexts(self) -> Mapping[int, AcceptedContext]:
+        """The accepted presentation contexts by ID."""
+        return self.agreement.contexts if self.agreement is not None else {}
+
+    @property
+    def state(self) -> str:
+        """The state of the Upper Layer state machine, `"Sta1"` to `"Sta13"` (PS3.8 9.2)."""
+        return self.upper.state.name
+
+    @property
+    def is_established(self) -> bool:
+        """Whether requests can be sent."""
+        return self.upper.state is State.Sta6
+
+    @property
+    def quirks(self) -> Sequence[str]:
+        """Deviations of the peer from the standard that were tolerated, a sentence each."""
+        return self.upper.quirks
+
+    @property
+    def write_queue_size(self) -> int:
+        """Bytes waiting to be taken by the peer."""
+        return self.protocol.write_queue_size + sum(map(len, self.outbox))
+
+    # from the protocol
+
+    def connected(self) -> None:
+        """The transport connection stands."""
+
+    def handle(self, event: UpperLayerEvent) -> None:
+        """Takes one event of the upper layer; the most frequent first."""
+        match event:
+            case DataReceived(_, chunks, last):
+                self.take_data(chunks, last)
+            case CommandReceived(context_id, command):
+                self.take_command(context_id, command)
+            case DataMissing():
+                self.take_no_data()
+            case AssociateRequested(pdu) if self.negotiate is not None:
+                self.negotiate(self, pdu)
+            case AssociateAccepted(pdu):
+                self.take_accept(pdu)
+            case AssociateRejected(pdu):
+                self.end(AssociationRejected(pdu.result, pdu.source, pdu.reason, peer=str(self.peer)))
+            case ReleaseRequested():
+                self.take_release()
+            case ReleaseConfirmed():
+                self.take_release_confirmation()
+            case Aborted(source, reason, error):
+                self.take_abort(source, reason, error)
+
+    def disconnected(self, error: Exception | None) -> None:
+        """The transport connection is closed."""
+        self.end(self.lost_error())
+
+    def write_timed_out(self) -> None:
+        """The peer has not taken anything for `timeout.write`."""
+        self.end(WriteTimeout(f"{self.peer} took nothing of what was sent for {self.timeout.write:g} s"))
+        self.protocol.kill()
+
+    # opening and closing
+
+    def accept(self, request: AssociateRQ, answer: AssociateAC) -> None:
+        """Sends A-ASSOCIATE-AC; the association stands."""
+        self.establish(conclude(request, answer, requestor=False))
+        self.upper.accept(answer)
+        self.protocol.flush()
+
+    def reject(self, result: int, source: int, reason: int) -> None:
+        """Sends A-ASSOCIATE-RJ."""
+        self.upper.reject(AssociateRJ(result, source, reason), self.loop.time())
+        self.protocol.flush()
+        self.end(AssociationRejected(result, source, reason, peer="this side"))
+
+    def establish(self, agreement: Agreement) -> None:
+        """Takes over what negotiation came to."""
+        self.agreement = agreement
+        self.window = agreement.window_invoked or UNBOUNDED_WINDOW
+        self.serving_window = agreement.window_performed or UNBOUNDED_WINDOW
+        self.upper.messages.note(*agreement.quirks)
+        self.upper.establish(agreement.contexts, agreement.send_maximum)
+        if self.timeout.idle is not None:
+            self.idle_deadline.set(self.loop.time() + self.timeout.idle)
+
+    def take_accept(self, answer: AssociateAC) -> None:
+        assert self.upper.request is not None
+        self.establish(conclude(self.upper.request, answer, requestor=True))
+        if not self.opened.done():
+            self.opened.set_result(None)
+
+    async def release(self) -> None:
+        """Releases the association in good order (PS3.8 7.2); aborts it where that takes too long.
+
+        Operations under way are waited for first. Does nothing where the association is over already.
+        """
+        try:
+            async with asyncio.timeout(self.timeout.release):
+                await self.quiet()
+                if self.upper.state is State.Sta6:
+                    self.upper.release()
+                    self.protocol.flush()
+                await asyncio.shield(self.protocol.closed)
+        except TimeoutError:
+            self.abort(detail=f"no release within {self.timeout.release:g} s")
+        except BaseException:
+            self.abort()
+            raise
+
+    async def wait_closed(self, timeout: float = 1.0) -> None:
+        """Waits for the end of the connection of an association that is over; drops it after `timeout` seconds."""
+        await asyncio.wait([self.protocol.closed], timeout=timeout)
+        if not self.protocol.closed.done():
+            self.protocol.kill()
+
+    async def quiet(self) -> None:
+        """Waits until no operation is under way."""
+        while (self.pending or self.serving) and self.ended is None:
+            waiter = self.loop.create_future()
+            self.quiet_waiters.append(waiter)
+            try:
+                await waiter
+            finally:
+                self.quiet_waiters.remove(waiter)
+
+    def take_release(self) -> None:
+        """The peer wants to release: it gets its answer once its requests have been answered."""
+        if self.upper.state is State.Sta10:
+            return
+        self.release_wanted = True
+        if self.serving and self.timeout.release is not None:
+            self.loop.call_later(self.timeout.release, self.confirm_release)
+        elif not self.serving:
+            self.confirm_release()
+
+    def confirm_release(self) -> None:
+        if self.ended is None and self.upper.state in (State.Sta8, State.Sta9, State.Sta12):
+            collision = self.upper.state is State.Sta9
+            self.upper.confirm_release(self.loop.time())
+            self.protocol.flush()
+            if not collision:
+                self.end(AssociationReleased(f"{self.peer} released the association"))
+
+    def take_release_confirmation(self) -> None:
+        if self.upper.state is State.Sta12:
+            self.confirm_release()
+        self.end(AssociationReleased("the association has been released"))
+
+    def abort(
+        self, error: Exception | None = None, *, source: int = AbortSource.SERVICE_USER, reason: int = 0, detail: str = ""
+    ) -> None:
+        """Aborts the association at once (PS3.8 7.3).
+
+        Args:
+            error: what whoever waits on it gets; an `AssociationAborted` where not given.
+            source: source field of the A-ABORT.
+            reason: reason field of the A-ABORT.
+            detail: why, for the text of the error.
+        """
+        if self.ended is None or self.upper.state in ABORTABLE:
+            if self.upper.state in ABORTABLE:
+                self.upper.abort(self.loop.time(), source, reason)
+                self.protocol.flush()
+            else:
+                self.protocol.kill()
+            self.end(error or AssociationAborted(source, reason, peer=str(self.peer), local=True, detail=detail))
+
+    def take_abort(self, source: int, reason: int, error: RemoteProtocolError | None) -> None:
+        if self.protocol.lost is not None:
+            self.end(self.lost_error())
+        elif error is not None:
+            logger.warning("%s: association aborted: %s", self.peer, error)
+            self.end(error)
+        else:
+            self.end(AssociationAborted(source, reason, peer=str(self.peer)))
+
+    def lost_error(self) -> ConnectionLost:
+        """What a closed connection means to whoever waits."""
+        lost = self.protocol.lost
+        where = " before the association was negotiated" if self.agreement is None else ""
+        error = ConnectionLost(f"{self.peer}: {lost or 'the connection was closed'}{where}")
+        error.__cause__ = lost
+        return error
+
+    def end(self, error: Exception) -> None:
+        """The association is over: everybody who waits on it hears why."""
+        if self.ended is not None:
+            return
+        self.ended = error
+        self.idle_deadline.cancel()
+        waiters: list[asyncio.Future[Any]] = [self.opened, *self.turns]
+        for pending in self.pending.values():
+            if pending.deadline is not None:
+                pending.deadline.cancel()
+            waiters.append(pending.future)
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_exception(error)
+                waiter.exception()
+        for waiter in self.quiet_waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        self.pending.clear()
+        self.outbox.clear()
+        self.end_serving(error)
+        if self.on_end is not None:
+            self.on_end(self, error)
+
+    def end_serving(self, error: Exception) -> None:
+        """Handlers of a lost association are cancelled."""
+        self.waiting.clear()
+        for inbound in list(self.serving.values()):
+            if inbound.body is not None:
+                inbound.body.fail(error)
+            if inbound.task is not None and not isinstance(error, AssociationReleased):
+                inbound.task.cancel()
+
+    def check_open(self) -> None:
+        """Raises why nothing can be sent, if so."""
+        if self.ended is not None:
+            raise self.ended.with_traceback(None)
+        if self.upper.state is not State.Sta6:
+            raise LocalProtocolError(f"no association is established with {self.peer} ({self.upper.state.name})")
+
+    def idle_passed(self) -> None:
+        """Nothing has happened for a while, unless something has."""
+        idle = self.timeout.idle
+        if self.ended is not None or idle is None:
+            return
+        now, last = self.loop.time(), self.protocol.last_received
+        busy = bool(self.pending) or self.protocol.reading_paused
+        busy = busy or any(not inbound.receiving for inbound in self.serving.values())
+        if busy or now - last < idle:
+            self.idle_deadline.set(now + idle if busy else last + idle)
+            return
+        logger.info("%s: aborted after %g s without a message", self.peer, idle)
+        self.abort(detail=f"nothing received for {idle:g} s")
+
+    # sending
+
+    def post(self, context_id: int, command: Command, data: bytes | None = None) -> None:
+        """Sends a message at once, or right after the one that is being sent.
+
+        Raises:
+            DicomError: the association is gone.
+        """
+        if self.ended is not None:
+            raise self.ended.with_traceback(None)
+        message = self.upper.message(context_id, command, data)
+        if self.sending is None:
+            self.protocol.write(message)
+        else:
+            self.outbox.append(message)
+
+    async def exclusive(self) -> asyncio.Future[None]:
+        """Waits for the right to send a message in several writes; messages never interleave (PS3.7 6.3).
+
+        Pass the result to `shared` afterwards.
+        """
+        while self.sending is not None:
+            await asyncio.shield(self.sending)
+        self.check_open()
+        self.sending = self.loop.create_future()
+        return self.sending
+
+    def shared(self, turn: asyncio.Future[None]) -> None:
+        """Gives the right of `exclusive` back; what was posted meanwhile goes out."""
+        self.sending = None
+        if self.outbox and self.ended is None:
+            self.protocol.write(b"".join(self.outbox))
+        self.outbox.clear()
+        turn.set_result(None)
+
+    # our requests
+
+    async def begin(self, context: AcceptedContext) -> Pending:
+        """Waits for a place in the asynchronous operations window and takes a message ID.
+
+        Raises:
+            DicomError: the association is over.
+        """
+        self.check_open()
+        if len(self.pending) + self.reserved >= self.window or self.turns:
+            await self.take_turn()
+        while self.next_id in self.pending:
+            self.next_id = self.next_id % 65535 + 1
+        pending = self.pending[self.next_id] = Pending(self.next_id, context, self.loop)
+        self.next_id = self.next_id % 65535 + 1
+        return pending
+
+    async def take_turn(self) -> None:
+        """Waits until the window has a place, first come, first served."""
+        turn = self.loop.create_future()
+        self.turns.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn in self.turns:
+                self.turns.remove(turn)
+            else:
+                self.reserved -= 1
+                self.pass_turn()
+            raise
+        self.reserved -= 1
+        self.check_open()
+
+    def pass_turn(self) -> None:
+        """A place in the window is free."""
+        while self.turns and len(self.pending) + self.reserved < self.window:
+            turn = self.turns.pop(0)
+            if not turn.done():
+                self.reserved += 1
+                turn.set_result(None)
+        if not self.pending and not self.serving:
+            for waiter in self.quiet_waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+
+    def forget(self, pending: Pending) -> None:
+        """Nothing of the request was sent, or its final response is here."""
+        if pending.deadline is not None:
+            pending.deadline.cancel()
+        if self.pending.get(pending.message_id) is pending:
+            del self.pending[pending.message_id]
+            self.pass_turn()
+
+    async def request(self, context: AcceptedContext, command: Command, data: bytes | None = None) -> Reply:
+        """Sends a small message and returns its response.
+
+        Raises:
+            DicomError: the association is over, or `timeout.response` passed.
+        """
+        pending = await self.begin(context)
+        command.message_id = pending.message_id
+        try:
+            self.post(context.id, command, data)
+        except BaseException:
+            self.forget(pending)
+            raise
+        return await self.reply(pending)
+
+    async def reply(self, pending: Pending) -> Reply:
+        """Waits for the response. When cancelled, the late response is dropped by its ID when it comes.
+
+        Raises:
+            DicomError: the association is over, or `timeout.response` passed.
+        """
+        self.expect_progress(pending)
+        return await pending.future
+
+    def expect_progress(self, pending: Pending) -> None:
+        """Starts `timeout.response` again."""
+        if self.timeout.response is not None:
+            if pending.deadline is not None:
+                pending.deadline.cancel()
+            pending.deadline = self.loop.call_later(self.timeout.response, self.response_timed_out, pending)
+
+    def response_timed_out(self, pending: Pending) -> None:
+        if self.pending.get(pending.message_id) is pending:
+            error = ResponseTimeout(f"{self.peer}: no response within {self.timeout.response:g} s")
+            self.abort(error)
+
+    # what the peer sends
+
+    def take_command(self, context_id: int, command: Command) -> None:
+        if command.is_response:
+            self.take_reply(command)
+        elif command.field == CommandField.C_CANCEL_RQ:
+            self.take_cancel(command)
+        else:
+            self.take_request(self.contexts[context_id], command)
+
+    def take_reply(self, command: Command) -> None:
+        """A response; one that nobody waits for is dropped."""
+        pending = self.pending.get(command.responding_to or 0)
+        self.receiving = None
+        if pending is None:
+            self.upper.messages.note("responded to a request that is not outstanding")
+        elif command.has_data_set:
+            pending.command = command
+            self.receiving = pending
+        else:
+            self.resolve(pending, Reply(command, None))
+
+    def resolve(self, pending: Pending, reply: Reply) -> None:
+        if reply.command.status in PENDING_STATUSES:
+            self.expect_progress(pending)
+            return
+        self.forget(pending)
+        if not pending.future.done():
+            pending.future.set_result(reply)
+
+    def take_cancel(self, command: Command) -> None:
+        """C-CANCEL-RQ; one for an operation that is over, or never was, is ignored (PS3.7 9.3.2.3)."""
+        inbound = self.serving.get(command.responding_to or 0)
+        if inbound is not None and inbound.command.field in CANCELLABLE and not inbound.cancelled:
+            inbound.cancelled = True
+            if inbound.task is not None:
+                inbound.task.cancel()
+
+    def take_request(self, context: AcceptedContext, command: Command) -> None:
+        inbound = Inbound(self, context, command)
+        self.receiving = inbound if inbound.body is not None else None
+        if len(self.serving) < self.serving_window and not self.waiting:
+            self.serve(inbound)
+            return
+        self.upper.messages.note("sent a request before the response to its last one was due")
+        self.waiting.append(inbound)
+        if len(self.waiting) >= WAITING:
+            self.protocol.pause_reading(QUEUE)
+
+    def serve(self, inbound: Inbound) -> None:
+        """Has a request served, in a task where that takes time."""
+        if inbound.message_id in self.serving:
+            self.refuse_duplicate(inbound)
+            return
+        self.serving[inbound.message_id] = inbound
+        coroutine = self.dispatch(inbound)
+        if coroutine is None:
+            self.finish(inbound)
+        else:
+            inbound.task = self.loop.create_task(self.run(inbound, coroutine))
+
+    def refuse_duplicate(self, inbound: Inbound) -> None:
+        if inbound.body is not None:
+            inbound.body.discard()
+        inbound.answer(Command(inbound.command.field | RESPONSE_BIT, status=DUPLICATE_INVOCATION))
+
+    async def run(self, inbound: Inbound, coroutine: Coroutine[Any, Any, None]) -> None:
+        try:
+            await coroutine
+        except DicomError:
+            # A response that finds the association gone has nowhere to go, and nobody else to tell.
+            if self.ended is None:
+                raise
+        finally:
+            if inbound.body is not None:
+                inbound.body.discard()
+            self.finish(inbound)
+
+    def finish(self, inbound: Inbound) -> None:
+        """A request is done with; the next one that waits gets its turn."""
+        if self.serving.get(inbound.message_id) is inbound:
+            del self.serving[inbound.message_id]
+        if self.ended is not None:
+            return
+        if self.waiting:
+            self.protocol.resume_reading(QUEUE)
+            self.serve(self.waiting.pop(0))
+        elif not self.serving:
+            if self.release_wanted:
+                self.confirm_release()
+            self.pass_turn()
+
+    def take_data(self, chunks: list[memoryview], last: bool) -> None:
+        """A piece of the data set of whatever message is being received."""
+        receiving = self.receiving
+        if isinstance(receiving, Inbound):
+            assert receiving.body is not None
+            receiving.body.feed(chunks, last)
+        elif receiving is not None:
+            self.take_reply_data(receiving, chunks, last)
+        if last:
+            self.receiving = None
+
+    def take_reply_data(self, pending: Pending, chunks: list[memoryview], last: bool) -> None:
+        pending.size += sum(map(len, chunks))
+        if pending.size > self.limits.data_set:
+            self.abort(detail=f"the data set of a response is longer than {self.limits.data_set} bytes")
+            return
+        pending.chunks.append(b"".join(chunks))
+        if last and pending.command is not None:
+            data, pending.chunks, pending.size = b"".join(pending.chunks), [], 0
+            self.resolve(pending, Reply(pending.command, data))
+
+    def take_no_data(self) -> None:
+        """The data set that a command announced will not come."""
+        receiving, self.receiving = self.receiving, None
+        if isinstance(receiving, Inbound) and receiving.body is not None:
+            receiving.body.fail(RemoteProtocolError(f"{self.peer} announced a data set and did not send it"))
+        elif isinstance(receiving, Pending) and receiving.command is not None:
+            self.resolve(receiving, Reply(receiving.command, None))

@@ -1,0 +1,123 @@
+"""Files that appear whole or not at all."""
+
+import os
+import secrets
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Final
+
+__all__ = ["NewFile"]
+
+# IOV_MAX on Linux; a vectored write takes no more buffers than this.
+VECTORS: Final = 1024
+# The longest name a temporary file takes from its final one, so that no file system finds it too long.
+STEM: Final = 100
+
+
+class NewFile:
+    """A file that is written under a hidden name and gets its own when it is complete.
+
+    All methods block: call them in a worker thread.
+
+    Args:
+        target: where it goes: a file, or a directory or something that ends in a slash; missing directories are made.
+        name: its name in a directory.
+        fsync: publish it only when it is on the disk.
+
+    Attributes:
+        path: where it goes; known once it has been opened.
+    """
+
+    __slots__ = ("descriptor", "fsync", "name", "path", "target", "temporary")
+
+    def __init__(self, target: str | PathLike[str], name: str, *, fsync: bool = False) -> None:
+        self.target = os.fspath(target)
+        self.name = name
+        self.path = Path(self.target)
+        self.fsync = fsync
+        self.temporary: Path | None = None
+        self.descriptor = -1
+
+    def open(self) -> None:
+        """Makes the hidden file."""
+        if self.target.endswith(("/", os.sep)) or self.path.is_dir():
+            self.path /= self.name
+        temporary = self.path.parent / f".{self.path.name[:STEM]}.{secrets.token_hex(6)}.part"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+        try:
+            self.descriptor = os.open(temporary, flags, 0o666)
+        except FileNotFoundError:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.descriptor = os.open(temporary, flags, 0o666)
+        self.temporary = temporary
+
+    def write(self, chunks: Sequence[bytes | memoryview], *, last: bool = False) -> None:
+        """Appends; makes the file at the first call and publishes it at the last.
+
+        Raises:
+            OSError: what the file system says.
+        """
+        if self.descriptor < 0:
+            self.open()
+        for start in range(0, len(chunks), VECTORS):
+            self.write_vector(chunks[start : start + VECTORS])
+        if last:
+            self.publish()
+
+    def write_vector(self, chunks: Sequence[bytes | memoryview]) -> None:
+        """One vectored write, repeated until everything is written."""
+        left = sum(map(len, chunks))
+        while left:
+            written = write_chunks(self.descriptor, chunks)
+            left -= written
+            if left:
+                chunks = rest_of(chunks, written)
+
+    def publish(self) -> None:
+        """Gives the file its name, in place of what had it."""
+        if self.fsync:
+            os.fsync(self.descriptor)
+        descriptor, self.descriptor = self.descriptor, -1
+        os.close(descriptor)
+        assert self.temporary is not None
+        self.temporary.replace(self.path)
+        self.temporary = None
+        if self.fsync:
+            sync_directory(self.path.parent)
+
+    def discard(self) -> None:
+        """Leaves nothing behind of a file that was not published."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+        if self.temporary is not None:
+            self.temporary.unlink(missing_ok=True)
+            self.temporary = None
+
+
+def write_chunks(descriptor: int, chunks: Sequence[bytes | memoryview]) -> int:
+    """Writes chunks with one system call, where the system has one for it."""
+    if hasattr(os, "writev"):
+        return os.writev(descriptor, chunks)
+    return os.write(descriptor, b"".join(chunks))
+
+
+def rest_of(chunks: Sequence[bytes | memoryview], written: int) -> list[bytes | memoryview]:
+    """What is left of chunks after `written` bytes of them."""
+    for index, chunk in enumerate(chunks):
+        if written < len(chunk):
+            return [memoryview(chunk)[written:], *chunks[index + 1 :]]
+        written -= len(chunk)
+    return []
+
+
+def sync_directory(path: Path) -> None:
+    """Makes a rename in a directory durable, where directories can be opened."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,9 @@
+"""How this implementation names itself to peers and in files (PS3.7 D.3.3.2, PS3.10 7.1)."""
+
+from typing import Final
+
+__all__ = ["IMPLEMENTATION_CLASS_UID", "IMPLEMENTATION_VERSION_NAME", "VERSION"]
+
+VERSION: Final = "0.1.0"
+IMPLEMENTATION_CLASS_UID: Final = "2.25.108004037787136956075436058791582409890"
+IMPLEMENTATION_VERSION_NAME: Final = f"DICOMIO {VERSION}"

@@ -1,0 +1,199 @@
+"""Opening associations: `connect`, and what turns every way in which that fails into the exception that names it."""
+
+import asyncio
+import ssl as tls
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Protocol
+
+from dicomio.association import Association
+from dicomio.buffers import SHARED
+from dicomio.config import Address, Limits, PresentationContext, Role, Timeout
+from dicomio.dimse import Dispatch, Inbound
+from dicomio.errors import ConnectFailed, ConnectTimeout, NegotiationTimeout, RemoteProtocolError
+from dicomio.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from dicomio.negotiation import propose
+from dicomio.protocol import UpperLayerProtocol, set_socket_options
+from dicomio.services.reply import answer
+from dicomio.session import UpperLayer
+from dicomio.status import Status
+
+__all__ = ["Serves", "connect", "proposals"]
+
+AE_TITLE = "DICOMIO"
+
+
+class Serves(Protocol):
+    """What an association needs of an application to serve its peer."""
+
+    @property
+    def dispatch(self) -> Dispatch: ...
+    def closed(self, association: Association, /) -> None: ...
+
+
+def proposals(
+    contexts: Iterable[str | PresentationContext], roles: Mapping[str, Role] | None = None
+) -> list[PresentationContext]:
+    """What `contexts=` and `roles=` mean: UIDs stand for themselves in the default transfer syntaxes.
+
+    Raises:
+        ValueError: a role is given for a SOP class that is not proposed.
+    """
+    found = [item if isinstance(item, PresentationContext) else PresentationContext(item) for item in contexts]
+    for uid, role in (roles or {}).items():
+        if all(item.abstract_syntax != uid for item in found):
+            raise ValueError(f"a role is given for {uid}, which is not among the contexts")
+        found = [with_role(item, role) if item.abstract_syntax == uid else item for item in found]
+    return found
+
+
+def with_role(context: PresentationContext, role: Role) -> PresentationContext:
+    """The same proposal in other roles."""
+    scu, scp = Role.SCU in role, Role.SCP in role
+    return PresentationContext(context.abstract_syntax, context.transfer_syntaxes, scu, scp)
+
+
+def refuse(inbound: Inbound) -> None:
+    """Answers requests of a peer on an association that serves nothing."""
+    answer(inbound, Status.SOP_CLASS_NOT_SUPPORTED)
+
+
+class connect:  # noqa: N801  # used like a function
+    """Opens an association: `async with connect(…) as association`, or `association = await connect(…)`.
+
+    Leaving the block releases the association; leaving it by an exception aborts it.
+
+    Args:
+        address: the peer, `AET@host:port`.
+        contexts: what to propose: SOP class UIDs, or `PresentationContext` for a choice of transfer syntaxes.
+        ae_title: our AE title.
+        app: serves what the peer asks for on this association.
+        roles: roles we want by SOP class, where they are not simply SCU (PS3.7 D.3.3.4).
+        timeout: deadlines; a number is the default of each.
+        limits: what the peer may send.
+        ssl: a TLS context; without it the connection is plain.
+        socket_options: `(level, name, value)` for the socket.
+        strict: refuse deviations of the peer that are tolerated otherwise.
+
+    Raises:
+        ConnectFailed: the peer cannot be reached, or does not speak DICOM.
+        ConnectTimeout: it cannot be reached within `timeout.connect`.
+        NegotiationTimeout: it does not answer within `timeout.negotiate`.
+        AssociationRejected: it does not want the association.
+        AssociationAborted: it aborts instead of answering.
+        ConnectionLost: it closes the connection instead of answering.
+        LocalProtocolError: the proposal is not a valid one.
+    """
+
+    def __init__(
+        self,
+        address: str | Address,
+        *,
+        contexts: Iterable[str | PresentationContext],
+        ae_title: str = AE_TITLE,
+        app: Serves | None = None,
+        roles: Mapping[str, Role] | None = None,
+        timeout: Timeout | float | None = 30.0,
+        limits: Limits | None = None,
+        ssl: tls.SSLContext | None = None,
+        socket_options: Sequence[tuple[int, int, int]] = (),
+        strict: bool = False,
+    ) -> None:
+        self.address = Address.parse(address)
+        self.contexts = proposals(contexts, roles)
+        self.ae_title = ae_title
+        self.app = app
+        self.timeout = Timeout.of(timeout)
+        self.limits = limits or Limits()
+        self.ssl = ssl
+        self.socket_options = socket_options
+        self.strict = strict
+        self.association: Association | None = None
+
+    def __await__(self) -> Generator[Any, None, Association]:
+        return self.open().__await__()
+
+    async def __aenter__(self) -> Association:
+        self.association = await self.open()
+        return self.association
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        assert self.association is not None
+        if exc is None:
+            await self.association.release()
+        else:
+            self.association.abort(detail=f"left by {type(exc).__name__}")
+            await self.association.wait_closed()
+
+    def prepare(self) -> Association:
+        """The association before its connection."""
+        request = propose(
+            called=self.address.ae_title,
+            calling=self.ae_title,
+            contexts=self.contexts,
+            maximum_length=self.limits.max_pdu,
+            implementation_class_uid=IMPLEMENTATION_CLASS_UID,
+            implementation_version_name=IMPLEMENTATION_VERSION_NAME,
+        )
+        timeout, limits = self.timeout, self.limits
+        upper = UpperLayer(
+            requestor=True, limits=limits, artim=timeout.artim, strict=self.strict, request=request
+        )
+        association = Association(
+            upper,
+            local=Address(self.ae_title, "", 0),
+            peer=self.address,
+            timeout=timeout,
+            limits=limits,
+            dispatch=self.app.dispatch if self.app is not None else refuse,
+            on_end=(lambda ended, error: self.app.closed(ended)) if self.app is not None else None,
+        )
+        association.protocol = UpperLayerProtocol(upper, association, SHARED, timeout.write)
+        return association
+
+    async def open(self) -> Association:
+        """Connects and negotiates."""
+        association = self.prepare()
+        await self.connect(association)
+        await negotiated(association)
+        return association
+
+    async def connect(self, association: Association) -> None:
+        """Makes the transport connection."""
+        loop = asyncio.get_running_loop()
+        host, port = self.address.host, self.address.port
+        try:
+            async with asyncio.timeout(self.timeout.connect):
+                transport, _ = await loop.create_connection(lambda: association.protocol, host, port, ssl=self.ssl)
+        except TimeoutError as error:
+            raise ConnectTimeout(f"{self.address}: no connection within {self.timeout.connect} s") from error
+        except tls.SSLError as error:
+            raise ConnectFailed(f"{self.address}: TLS failed: {tls_reason(error)}") from error
+        except OSError as error:
+            raise ConnectFailed(f"{self.address}: {error.strerror or error}") from error
+        set_socket_options(transport, self.socket_options)
+
+
+async def negotiated(association: Association) -> None:
+    """Waits for the answer to the A-ASSOCIATE-RQ."""
+    peer, limit = association.peer, association.timeout.negotiate
+    try:
+        async with asyncio.timeout(limit):
+            await association.opened
+    except TimeoutError as error:
+        association.abort(detail="no answer to A-ASSOCIATE-RQ")
+        raise NegotiationTimeout(f"{peer}: no answer to A-ASSOCIATE-RQ within {limit} s") from error
+    except RemoteProtocolError as error:
+        raise ConnectFailed(f"{peer} does not speak DICOM there: {error}") from error
+    except asyncio.CancelledError:
+        association.abort(detail="cancelled")
+        raise
+
+
+def tls_reason(error: tls.SSLError) -> str:
+    """What went wrong in a handshake, in words."""
+    if error.reason == "WRONG_VERSION_NUMBER":
+        return "the peer does not speak TLS on this port"
+    return getattr(error, "verify_message", "") or error.reason or str(error)

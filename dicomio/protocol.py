@@ -1,0 +1,269 @@
+"""The asyncio protocol: buffers, flow control both ways, timers, drain. No policy (PS3.8 9.1)."""
+
+import asyncio
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol, cast
+
+from dicomio.buffers import BufferPool, ReceiveBuffer
+from dicomio.errors import ConnectionLost
+from dicomio.session import UpperLayer, UpperLayerEvent
+
+__all__ = ["BODY", "QUEUE", "Deadline", "Owner", "UpperLayerProtocol"]
+
+# Why reading is paused: the handler of a data set is slow, or too many requests wait for their turn.
+BODY: Final = 1
+QUEUE: Final = 2
+
+TCP_QUICKACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None) if sys.platform == "linux" else None
+
+
+class Owner(Protocol):
+    """Who decides: gets what happened, in order."""
+
+    def connected(self) -> None: ...
+    def handle(self, event: UpperLayerEvent) -> None: ...
+    def disconnected(self, error: Exception | None) -> None: ...
+    def write_timed_out(self) -> None: ...
+
+
+class Deadline:
+    """A deadline that is moved often and passes seldom: moving it is an assignment, not a timer.
+
+    Args:
+        loop: where the callback runs.
+        passed: called once when the deadline passes.
+    """
+
+    __slots__ = ("at", "handle", "loop", "passed")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, passed: Callable[[], None]) -> None:
+        self.loop = loop
+        self.passed = passed
+        self.at: float | None = None
+        self.handle: asyncio.TimerHandle | None = None
+
+    def set(self, at: float | None) -> None:
+        """Moves the deadline.
+
+        Args:
+            at: loop time in seconds, `None` for never.
+        """
+        self.at = at
+        if at is None or (self.handle is not None and self.handle.when() <= at):
+            return
+        if self.handle is not None:
+            self.handle.cancel()
+        self.handle = self.loop.call_at(at, self.check)
+
+    def check(self) -> None:
+        """Runs when the timer set first has fired; the deadline may have moved since."""
+        self.handle = None
+        if self.at is None:
+            return
+        if self.loop.time() < self.at:
+            self.handle = self.loop.call_at(self.at, self.check)
+            return
+        self.at = None
+        self.passed()
+
+    def cancel(self) -> None:
+        """The deadline will not pass, and keeps nothing alive."""
+        self.at = None
+        if self.handle is not None:
+            self.handle.cancel()
+            self.handle = None
+
+
+class UpperLayerProtocol(asyncio.BufferedProtocol):
+    """Moves bytes between a transport and an `UpperLayer`.
+
+    Args:
+        upper: the sans-I/O upper layer.
+        owner: gets its events.
+        pool: where receive buffers come from.
+        write_timeout: seconds for which the peer may not read before `owner.write_timed_out`.
+    """
+
+    def __init__(self, upper: UpperLayer, owner: Owner, pool: BufferPool, write_timeout: float | None) -> None:
+        self.upper = upper
+        self.owner = owner
+        self.pool = pool
+        self.write_timeout = write_timeout
+        self.loop = asyncio.get_running_loop()
+        self.transport: asyncio.Transport | None = None
+        self.buffer: ReceiveBuffer | None = None
+        self.socket: socket.socket | None = None
+        self.lost: ConnectionLost | None = None
+        self.closed = self.loop.create_future()
+        self.writers: list[asyncio.Future[None]] = []
+        self.writing_paused = False
+        self.reading_paused = 0
+        self.artim = Deadline(self.loop, self.artim_expired)
+        self.write_deadline = Deadline(self.loop, owner.write_timed_out)
+        self.last_received = self.loop.time()
+
+    # asyncio.BufferedProtocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        # A batch buffer is used again once the transport holds nothing of it, so "resume" has to mean "empty".
+        self.transport.set_write_buffer_limits(high=0)
+        if TCP_QUICKACK is not None:
+            self.socket = tcp_socket(transport)
+        self.upper.connected(self.loop.time())
+        self.flush()
+        self.owner.connected()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        if self.buffer is None:
+            self.buffer = self.pool.take()
+        return self.buffer.view
+
+    def buffer_updated(self, nbytes: int) -> None:
+        buffer = self.buffer
+        assert buffer is not None
+        buffer.holders = 1
+        now = self.last_received = self.loop.time()
+        for event in self.upper.receive(buffer.view[:nbytes], now):
+            self.owner.handle(event)
+        self.flush()
+        if self.socket is not None and self.upper.mid_message:
+            self.acknowledge_now()
+        # Whoever still reads from the buffer holds it; then the next read gets another one.
+        self.buffer = None
+        buffer.release()
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = ConnectionLost(f"connection lost: {exc}" if exc else "the peer closed the connection")
+        self.lost.__cause__ = exc
+        self.artim.cancel()
+        self.write_deadline.cancel()
+        for event in self.upper.connection_lost():
+            self.owner.handle(event)
+        self.owner.disconnected(exc)
+        self.wake_writers()
+        if not self.closed.done():
+            self.closed.set_result(None)
+
+    def pause_writing(self) -> None:
+        self.writing_paused = True
+        if self.write_timeout is not None:
+            self.write_deadline.set(self.loop.time() + self.write_timeout)
+
+    def resume_writing(self) -> None:
+        self.writing_paused = False
+        self.write_deadline.set(None)
+        self.wake_writers()
+
+    # for the owner
+
+    def hold_buffer(self) -> ReceiveBuffer:
+        """Keeps the bytes of the current `receive` valid; call `release` on the result."""
+        buffer = self.buffer
+        assert buffer is not None
+        buffer.hold()
+        return buffer
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Sends bytes; a view has to stay as it is until `drain` returns.
+
+        Raises:
+            ConnectionLost: the connection is gone.
+        """
+        if self.lost is not None or self.transport is None:
+            raise self.lost or ConnectionLost("not connected")
+        self.transport.write(data)
+
+    async def drain(self) -> None:
+        """Waits until the transport holds nothing of what was written.
+
+        Raises:
+            ConnectionLost: the connection is gone.
+        """
+        while self.writing_paused and self.lost is None:
+            waiter = self.loop.create_future()
+            self.writers.append(waiter)
+            try:
+                await waiter
+            finally:
+                self.writers.remove(waiter)
+        if self.lost is not None:
+            raise self.lost
+
+    @property
+    def write_queue_size(self) -> int:
+        """Bytes that the transport has not passed on yet."""
+        return self.transport.get_write_buffer_size() if self.transport is not None and self.lost is None else 0
+
+    def flush(self) -> None:
+        """Sends what the upper layer has to send, keeps its timer, closes when it says so."""
+        upper = self.upper
+        if upper.output:
+            data = upper.take_output()
+            if self.transport is not None and self.lost is None:
+                self.transport.write(data)
+        if upper.timer != self.artim.at:
+            self.artim.set(upper.timer)
+        if upper.wants_close and self.transport is not None:
+            self.transport.close()
+
+    def pause_reading(self, cause: int = BODY) -> None:
+        """Lets TCP hold the peer back, for as long as the cause (`BODY` or `QUEUE`) lasts."""
+        if not self.reading_paused and self.transport is not None and self.lost is None:
+            self.transport.pause_reading()
+        self.reading_paused |= cause
+
+    def resume_reading(self, cause: int = BODY) -> None:
+        """Takes bytes from the peer again, once no cause is left."""
+        if self.reading_paused == cause and self.transport is not None and self.lost is None:
+            self.last_received = self.loop.time()
+            self.transport.resume_reading()
+        self.reading_paused &= ~cause
+
+    def kill(self) -> None:
+        """Drops the connection at once, with whatever is still unsent."""
+        if self.transport is not None:
+            self.transport.abort()
+
+    # inside
+
+    def acknowledge_now(self) -> None:
+        """Re-arms quick acknowledgement: the peer's Nagle algorithm waits for it in the middle of a message."""
+        assert self.socket is not None and TCP_QUICKACK is not None
+        try:
+            self.socket.setsockopt(socket.IPPROTO_TCP, TCP_QUICKACK, 1)
+        except OSError:
+            self.socket = None
+
+    def artim_expired(self) -> None:
+        for event in self.upper.handle_timer(self.loop.time()):
+            self.owner.handle(event)
+        self.flush()
+
+    def wake_writers(self) -> None:
+        for waiter in self.writers:
+            if not waiter.done():
+                waiter.set_result(None)
+
+
+def tcp_socket(transport: asyncio.BaseTransport) -> socket.socket | None:
+    """The TCP socket under a transport, where there is one."""
+    found = transport.get_extra_info("socket")
+    if found is None or found.family not in (socket.AF_INET, socket.AF_INET6):
+        return None
+    return cast("socket.socket", found)
+
+
+def set_socket_options(transport: asyncio.BaseTransport, options: Sequence[tuple[int, int, int]]) -> None:
+    """Applies `(level, name, value)` options to the socket of a transport, TCP_NODELAY first."""
+    found = tcp_socket(transport)
+    if found is None:
+        return
+    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for option in options:
+        found.setsockopt(*option)

@@ -1,0 +1,227 @@
+"""What handlers get: one typed object for each kind of request of a peer."""
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, ParamSpec
+
+from pydicom.dataset import Dataset
+
+from dicomio.body import Body
+from dicomio.config import Address
+from dicomio.datasets import Instance, StrPath, file_header, safe_name
+from dicomio.dimse import Inbound
+from dicomio.errors import Refused
+from dicomio.files import NewFile
+from dicomio.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from dicomio.responses import Channel, Responses
+from dicomio.threads import in_thread
+from dicomio.wire.commands import Command
+
+if TYPE_CHECKING:
+    from dicomio.association import Association
+
+__all__ = ["EchoRequest", "Request", "StoreProgress", "StoreRequest", "UnknownRequest"]
+
+P = ParamSpec("P")
+
+# What may stand in a UID that programs are going to build file names from. Letters are outside of PS3.5 9.1 but occur.
+UID: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z.\-]{0,127}")
+INVALID_SOP_INSTANCE: Final = 0x0117
+CANNOT_UNDERSTAND: Final = 0xC000
+
+
+@dataclass(frozen=True, slots=True)
+class StoreProgress:
+    """How far a data set has got.
+
+    Attributes:
+        bytes: of the data set, sent or received so far.
+        total: of the data set, in bytes; `None` where that is not known before its end.
+    """
+
+    bytes: int
+    total: int | None = None
+
+
+class Request:
+    """A request of a peer's.
+
+    Attributes:
+        association: the association it came on.
+        command: its command set (PS3.7 9.3, 10.3).
+    """
+
+    __slots__ = ("after_calls", "association", "command", "inbound")
+
+    def __init__(self, inbound: Inbound) -> None:
+        self.inbound = inbound
+        self.association: Association = inbound.provider  # type: ignore[assignment]  # providers are associations
+        self.command: Command = inbound.command
+        self.after_calls: list[Callable[[], Awaitable[None]]] = []
+
+    def __repr__(self) -> str:
+        return f"<{self.command.name} {self.inbound.message_id} from {self.peer}>"
+
+    @property
+    def peer(self) -> Address:
+        """Who asks."""
+        return self.inbound.provider.peer
+
+    @property
+    def transfer_syntax(self) -> str:
+        """UID of the transfer syntax of the presentation context."""
+        return self.inbound.context.transfer_syntax
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the peer has sent a C-CANCEL; its handler is cancelled too, at its next `await`."""
+        return self.inbound.cancelled
+
+    def after(self, func: Callable[P, Awaitable[None]], /, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Has an async function called once the response has left.
+
+        It runs on even where the association ends, and is waited for when the server closes.
+        """
+        self.after_calls.append(lambda: func(*args, **kwargs))
+
+
+class EchoRequest(Request):
+    """C-ECHO (PS3.7 9.1.5)."""
+
+    __slots__ = ()
+
+
+class UnknownRequest(Request):
+    """A request that no handler is registered for."""
+
+    __slots__ = ()
+
+
+class StoreRequest(Request):
+    """C-STORE: an object on its way in (PS3.7 9.1.1).
+
+    The handler runs while the data set arrives. Read it once: with `save`, `chunks`, `read` or `dataset`; where the
+    handler reads nothing it is dropped.
+
+    Attributes:
+        sop_class_uid: Affected SOP Class UID.
+        sop_instance_uid: Affected SOP Instance UID. It contains nothing but letters, digits, dots and dashes and does
+            not begin with a dot: a request with another one is refused before any handler runs.
+        priority: 0 medium, 1 high, 2 low; `None` where the peer sent none.
+        move_originator: AE title of who asked for this object with a C-MOVE, if so.
+        move_originator_message_id: message ID of that C-MOVE.
+    """
+
+    __slots__ = ("body", "move_originator", "move_originator_message_id", "priority", "sop_class_uid", "sop_instance_uid")
+
+    def __init__(self, inbound: Inbound) -> None:
+        super().__init__(inbound)
+        command = inbound.command
+        self.sop_class_uid = checked_uid(command.affected_sop_class_uid or inbound.context.abstract_syntax, "class")
+        self.sop_instance_uid = checked_uid(command.affected_sop_instance_uid or "", "instance")
+        self.priority = command.priority
+        self.move_originator = command.move_originator
+        self.move_originator_message_id = command.move_originator_message_id
+        if inbound.body is None:
+            raise Refused(CANNOT_UNDERSTAND, "C-STORE-RQ without a data set")
+        self.body: Body = inbound.body
+
+    @property
+    def received(self) -> int:
+        """Bytes of the data set that have arrived."""
+        return self.body.received
+
+    async def progress(self) -> AsyncIterator[StoreProgress]:
+        """How much has arrived, each time more has, until all has; for a task beside the one that reads."""
+        while not self.body.complete and self.body.error is None:
+            await self.body.changed()
+            yield StoreProgress(self.body.received, self.body.received if self.body.complete else None)
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The encoded data set in pieces as they arrive, of any size. A peer that is faster than you has to wait."""
+        return self.body.chunks()
+
+    async def read(self) -> bytes:
+        """The encoded data set as a whole.
+
+        Raises:
+            Refused: it is longer than `Limits.data_set`.
+        """
+        return await self.body.read(self.inbound.provider.limits.data_set)
+
+    async def dataset(self) -> Dataset:
+        """The decoded data set; `file_meta` names its transfer syntax.
+
+        Raises:
+            InvalidInstance: it cannot be decoded.
+            Refused: it is longer than `Limits.data_set`.
+        """
+        data = await self.read()
+        instance = Instance.from_bytes(self.sop_class_uid, self.sop_instance_uid, self.transfer_syntax, data)
+        return await in_thread(instance.dataset, self.inbound.provider.limits)
+
+    def save(self, path: StrPath, *, fsync: bool = False) -> Responses[StoreProgress, Path]:
+        """Writes the object to a DICOM file as it arrives (PS3.10): memory stays flat, the data set's bytes stay as
+        they are, and the file appears when it is complete.
+
+        `await` it for the path of the file; iterate it to see the progress.
+
+        Args:
+            path: the file; or a directory (or something that ends in a slash), in which the file is named by its
+                SOP Instance UID with `.dcm`. Missing directories are made, an existing file is replaced.
+            fsync: return only when file and name are on the disk.
+
+        Raises:
+            OSError: it cannot be written; nothing is left behind.
+            DicomError: the association ended before the object was complete; nothing is left behind.
+        """
+        self.body.begin()
+        return Responses(lambda progress: self.write(path, fsync, progress))
+
+    async def write(self, path: StrPath, fsync: bool, progress: Channel[StoreProgress]) -> Path:
+        """Moves the data set from the connection to a file, one vectored write for each buffer."""
+        file = NewFile(path, f"{safe_name(self.sop_instance_uid)}.dcm", fsync=fsync)
+        chunks: list[bytes | memoryview] = [self.file_header()]
+        last = False
+        try:
+            while not last:
+                pieces = await self.body.take()
+                last = self.body.complete and not self.body.pieces
+                if last and not self.body.received:
+                    raise Refused(CANNOT_UNDERSTAND, "the data set is empty")
+                for piece in pieces:
+                    chunks += piece.chunks
+                progress.offer(StoreProgress(self.received, self.received if last else None))
+                await in_thread(file.write, chunks, last=last)
+                chunks.clear()
+                for piece in pieces:
+                    piece.release()
+        except BaseException:
+            await in_thread(file.discard)
+            raise
+        return file.path
+
+    def file_header(self) -> bytes:
+        """Preamble and file meta information for this object, as received on this association (PS3.10 7.1)."""
+        return file_header(
+            sop_class_uid=self.sop_class_uid,
+            sop_instance_uid=self.sop_instance_uid,
+            transfer_syntax=self.transfer_syntax,
+            implementation_class_uid=IMPLEMENTATION_CLASS_UID,
+            implementation_version_name=IMPLEMENTATION_VERSION_NAME,
+            sending_ae=self.peer.ae_title,
+            receiving_ae=self.inbound.provider.local.ae_title,
+        )
+
+
+def checked_uid(uid: str, what: str) -> str:
+    """A UID that is safe to build a file name from.
+
+    Raises:
+        Refused: it is not; "Invalid SOP Instance" (PS3.7 C.5.6).
+    """
+    if not UID.fullmatch(uid):
+        raise Refused(INVALID_SOP_INSTANCE, f"invalid SOP {what} UID {uid[:40]!r}")
+    return uid

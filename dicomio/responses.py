@@ -1,0 +1,156 @@
+"""`Responses`: one object to await, to iterate and to leave early, for every request that answers more than once."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+from types import TracebackType
+from typing import Any, Final, Generic, Self, TypeVar
+
+__all__ = ["Channel", "Responses"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Channel(Generic[T]):
+    """Items from a producer to a consumer, one at a time; a consumer that stops reading stops the producer.
+
+    Args:
+        closed: nobody will take anything: the request is only awaited.
+
+    Attributes:
+        capacity: items that may wait to be taken while the producer goes on.
+    """
+
+    __slots__ = ("capacity", "closed", "items", "taken", "waiting")
+
+    def __init__(self, *, closed: bool = False) -> None:
+        self.capacity = 0
+        self.items: deque[T] = deque()
+        self.taken = asyncio.Event()
+        self.waiting: asyncio.Future[None] | None = None
+        self.closed = closed
+
+    async def put(self, item: T) -> None:
+        """Hands over an item and waits until the consumer asks for the next one, or is gone."""
+        if self.closed:
+            return
+        self.items.append(item)
+        self.wake()
+        if len(self.items) > self.capacity:
+            self.taken.clear()
+            await self.taken.wait()
+
+    def offer(self, item: T) -> None:
+        """Hands over an item in place of one that was not taken yet, and does not wait."""
+        if not self.closed:
+            self.items.clear()
+            self.items.append(item)
+            self.wake()
+
+    def wake(self) -> None:
+        """Lets the consumer look again."""
+        if self.waiting is not None and not self.waiting.done():
+            self.waiting.set_result(None)
+
+    def close(self) -> None:
+        """Nobody will take another item; a producer that waits goes on."""
+        self.closed = True
+        self.items.clear()
+        self.taken.set()
+        self.wake()
+
+
+NOBODY: Final[Channel[Any]] = Channel(closed=True)
+
+
+class Responses(Generic[T, R]):
+    """What a request with more than one answer returns.
+
+    `await` it for the final result, iterate it for what comes before, and use `async with` to be sure that leaving
+    early ends the operation: then it is cancelled on the wire, and the association remains usable where the
+    protocol allows that.
+
+    Attributes:
+        received: how many items were received so far.
+    """
+
+    def __init__(self, work: Callable[[Channel[T]], Coroutine[Any, Any, R]]) -> None:
+        self._work: Final = work
+        self._channel: Channel[T] | None = None
+        self._task: asyncio.Task[R] | None = None
+        self.received = 0
+
+    def __await__(self) -> Generator[Any, None, R]:
+        return self._result().__await__()
+
+    async def _result(self) -> R:
+        if self._task is None:
+            return await self._work(NOBODY)
+        if self._channel is not None:
+            self._channel.close()
+        try:
+            return await asyncio.shield(self._task)
+        except asyncio.CancelledError:
+            self._stop()
+            raise
+
+    def __aiter__(self) -> AsyncIterator[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        task, channel = self._started()
+        channel.taken.set()
+        while not channel.items:
+            if task.done():
+                task.result()
+                raise StopAsyncIteration
+            channel.waiting = asyncio.get_running_loop().create_future()
+            try:
+                await channel.waiting
+            except asyncio.CancelledError:
+                self._stop()
+                raise
+        self.received += 1
+        return channel.items.popleft()
+
+    def _started(self) -> tuple[asyncio.Task[R], Channel[T]]:
+        if self._task is None or self._channel is None:
+            channel = self._channel = Channel[T]()
+            # The task knows the channel and not this object, so that dropping the object ends the operation.
+            self._task = asyncio.get_running_loop().create_task(self._work(channel))
+            self._task.add_done_callback(lambda task: channel.wake())
+        return self._task, self._channel
+
+    def _stop(self) -> None:
+        """Ends the operation without waiting for it."""
+        if self._channel is not None:
+            self._channel.close()
+        if self._task is not None:
+            self._task.cancel()
+            self._task.add_done_callback(retrieve)
+
+    async def aclose(self) -> None:
+        """Ends the operation; returns when it has ended."""
+        if self._task is None:
+            return
+        self._stop()
+        await asyncio.wait([self._task])
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __del__(self) -> None:
+        if self._task is not None and not self._task.done() and not self._task.get_loop().is_closed():
+            self._task.get_loop().call_soon_threadsafe(self._task.cancel)
+
+
+def retrieve(task: "asyncio.Task[Any]") -> None:
+    """Looks at the outcome of an operation that nobody waits for any more, so that asyncio need not complain."""
+    if not task.cancelled():
+        task.exception()

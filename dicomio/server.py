@@ -1,0 +1,363 @@
+"""`serve`: accepts associations for an application, within limits, and drains them when it closes."""
+
+import asyncio
+import logging
+import signal
+import ssl as tls
+from collections import Counter
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from types import TracebackType
+from typing import Any, Final, Protocol, Self
+
+from dicomio.association import Association
+from dicomio.buffers import SHARED
+from dicomio.config import Address, Limits, Timeout
+from dicomio.dimse import Dispatch
+from dicomio.errors import AssociationRejected, AssociationReleased
+from dicomio.protocol import UpperLayerProtocol, set_socket_options
+from dicomio.session import UpperLayer
+from dicomio.wire.pdus import AssociateRQ
+
+__all__ = ["Served", "Server", "serve"]
+
+logger = logging.getLogger("dicomio.server")
+
+DEFAULT_PORT: Final = 11112
+# What `Limits.associations` means where it is not given.
+ASSOCIATIONS: Final = 1000
+BACKLOG: Final = 1024
+
+# PS3.8 Table 9-21: rejected-transient, service-provider (presentation), local-limit-exceeded
+LOCAL_LIMIT_EXCEEDED: Final = (2, 3, 2)
+
+
+class Served(Protocol):
+    """What a server needs of an application."""
+
+    @property
+    def ae_title(self) -> str: ...
+    @property
+    def dispatch(self) -> Dispatch: ...
+    @property
+    def background(self) -> "set[asyncio.Task[None]]": ...
+    def negotiate(self, association: Association, pdu: AssociateRQ, /) -> None: ...
+    def closed(self, association: Association, /) -> None: ...
+    def connected(self, association: Association, /) -> None: ...
+    def running(self) -> AbstractAsyncContextManager[None]: ...
+
+
+class AcceptedProtocol(UpperLayerProtocol):
+    """The protocol of a connection that a server accepted; tells the server of its beginning and its end."""
+
+    def __init__(self, server: "Server", association: Association, upper: UpperLayer) -> None:
+        super().__init__(upper, association, SHARED, server.timeout.write)
+        self.server = server
+        self.association = association
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        association = self.association
+        set_socket_options(transport, self.server.socket_options)
+        association.peer = address_of(transport.get_extra_info("peername"), "")
+        association.local = address_of(transport.get_extra_info("sockname"), self.server.app.ae_title)
+        super().connection_made(transport)
+        self.server.connection_made(association)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self.server.connection_lost(self.association)
+
+
+class Server:
+    """Associations that peers open with an application.
+
+    `async with serve(…)`, or `server = await serve(…)` and later `server.close()` and `await server.wait_closed()`.
+    """
+
+    def __init__(
+        self,
+        app: Served,
+        host: str | Sequence[str] | None,
+        port: int,
+        *,
+        ssl: tls.SSLContext | None,
+        timeout: Timeout,
+        limits: Limits,
+        socket_options: Sequence[tuple[int, int, int]],
+        strict: bool,
+    ) -> None:
+        self.app = app
+        self.host = host
+        self.requested_port = port
+        self.ssl = ssl
+        self.timeout = timeout
+        self.limits = limits
+        self.socket_options = socket_options
+        self.strict = strict
+        self.listener: asyncio.Server | None = None
+        self.stack = AsyncExitStack()
+        self.connections: set[Association] = set()
+        self.half_open: dict[Association, None] = {}
+        self.established: dict[Association, None] = {}
+        self.per_host: Counter[str] = Counter()
+        self.draining: asyncio.Task[None] | None = None
+
+    # what users see
+
+    @property
+    def is_serving(self) -> bool:
+        """Whether new associations are accepted."""
+        return self.listener is not None and self.listener.is_serving()
+
+    @property
+    def associations(self) -> Sequence[Association]:
+        """The established associations."""
+        return tuple(self.established)
+
+    @property
+    def addresses(self) -> Sequence[Address]:
+        """Where it listens."""
+        sockets = self.listener.sockets if self.listener is not None else ()
+        return [address_of(socket.getsockname(), self.app.ae_title) for socket in sockets]
+
+    @property
+    def port(self) -> int:
+        """The TCP port it listens on; the one that the system chose, where 0 was asked for."""
+        addresses = self.addresses
+        return addresses[0].port if addresses else self.requested_port
+
+    async def start(self) -> Self:
+        """Enters the application's lifespan and begins to listen.
+
+        Raises:
+            OSError: it cannot listen there.
+        """
+        loop = asyncio.get_running_loop()
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self.app.running())
+            self.listener = await loop.create_server(
+                self.accept, self.host, self.requested_port, ssl=self.ssl, backlog=BACKLOG
+            )
+            self.stack = stack.pop_all()
+        return self
+
+    async def serve_forever(self) -> None:
+        """Serves until it is closed; closes when cancelled."""
+        try:
+            assert self.listener is not None
+            await self.listener.serve_forever()
+        except asyncio.CancelledError:
+            if self.draining is None:
+                self.close()
+                await self.wait_closed()
+                raise
+        await self.wait_closed()
+
+    def close(self) -> None:
+        """Accepts no more associations, and ends those there are: requests under way get `timeout.shutdown`."""
+        if self.draining is None:
+            if self.listener is not None:
+                self.listener.close()
+            self.draining = asyncio.get_running_loop().create_task(self.drain())
+
+    async def wait_closed(self) -> None:
+        """Returns when every association and everything that was to run after a response has ended."""
+        if self.draining is not None:
+            await asyncio.shield(self.draining)
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        return self.start().__await__()
+
+    async def __aenter__(self) -> Self:
+        return await self.start()
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+        await self.wait_closed()
+
+    # connections
+
+    def accept(self) -> AcceptedProtocol:
+        """Prepares for one more connection."""
+        upper = UpperLayer(requestor=False, limits=self.limits, artim=self.timeout.artim, strict=self.strict)
+        nobody = Address("", "", 0)
+        association = Association(
+            upper,
+            local=nobody,
+            peer=nobody,
+            timeout=self.timeout,
+            limits=self.limits,
+            dispatch=self.app.dispatch,
+            negotiate=self.negotiate,
+            on_end=self.ended,
+        )
+        association.protocol = protocol = AcceptedProtocol(self, association, upper)
+        return protocol
+
+    def connection_made(self, association: Association) -> None:
+        self.connections.add(association)
+        self.half_open[association] = None
+        if self.draining is not None:
+            association.protocol.kill()
+        elif len(self.half_open) > self.limits.half_open:
+            self.drop_half_open()
+        self.app.connected(association)
+
+    def drop_half_open(self) -> None:
+        """Makes room: of the host with most connections outside of an association, the oldest goes."""
+        hosts = Counter(association.peer.host for association in self.half_open)
+        busiest = hosts.most_common(1)[0][0]
+        oldest = next(association for association in self.half_open if association.peer.host == busiest)
+        del self.half_open[oldest]
+        logger.warning("%s: connection dropped: too many without an association", oldest.peer)
+        oldest.protocol.kill()
+
+    def negotiate(self, association: Association, pdu: AssociateRQ) -> None:
+        """Rejects what is beyond the limits, and leaves the rest to the application."""
+        peer = association.peer
+        association.peer = Address(pdu.calling_ae_title, peer.host, peer.port)
+        per_peer = self.limits.associations_per_peer
+        if len(self.established) >= (self.limits.associations or ASSOCIATIONS):
+            association.reject(*LOCAL_LIMIT_EXCEEDED)
+        elif per_peer is not None and self.per_host[peer.host] >= per_peer:
+            association.reject(*LOCAL_LIMIT_EXCEEDED)
+        else:
+            self.half_open.pop(association, None)
+            self.established[association] = None
+            self.per_host[peer.host] += 1
+            self.app.negotiate(association, pdu)
+
+    def ended(self, association: Association, error: Exception) -> None:
+        """An association is over, or never came about."""
+        if association in self.established:
+            del self.established[association]
+            host = association.peer.host
+            self.per_host[host] -= 1
+            if not self.per_host[host]:
+                del self.per_host[host]
+            # Its connection is still to be closed, and counts as any other without an association until then.
+            self.half_open[association] = None
+            self.app.closed(association)
+        if isinstance(error, AssociationReleased):
+            logger.debug("%s", error)
+        elif isinstance(error, AssociationRejected):
+            logger.info("%s: %s", association.peer, error)
+        else:
+            logger.info("%s", error)
+
+    def connection_lost(self, association: Association) -> None:
+        self.connections.discard(association)
+        self.half_open.pop(association, None)
+
+    # the end
+
+    async def drain(self) -> None:
+        """Ends every association in good order, or at the deadline."""
+        deadline = self.timeout.shutdown
+        endings = [asyncio.ensure_future(self.end(association)) for association in self.established]
+        if endings:
+            _, late = await asyncio.wait(endings, timeout=deadline)
+            for ending in late:
+                ending.cancel()
+        for association in list(self.connections):
+            association.abort(detail="the server is closing")
+        if self.connections:
+            await asyncio.wait([association.protocol.closed for association in self.connections], timeout=1.0)
+        for association in list(self.connections):
+            association.protocol.kill()
+        if self.app.background:
+            _, unfinished = await asyncio.wait(list(self.app.background), timeout=deadline)
+            for task in unfinished:
+                task.cancel()
+        if self.listener is not None:
+            await self.listener.wait_closed()
+        await self.stack.aclose()
+
+    async def end(self, association: Association) -> None:
+        """Lets an association finish what it is doing, and releases it."""
+        await association.quiet()
+        await association.release()
+
+
+def serve(
+    app: Served,
+    host: str | Sequence[str] | None = None,
+    port: int = DEFAULT_PORT,
+    *,
+    ssl: tls.SSLContext | None = None,
+    timeout: Timeout | float | None = 30.0,
+    limits: Limits | None = None,
+    socket_options: Sequence[tuple[int, int, int]] = (),
+    strict: bool = False,
+) -> Server:
+    """Serves an application.
+
+    Args:
+        app: the application.
+        host: address or addresses to listen on; all of the machine's by default.
+        port: TCP port, 0 for any that is free (see `Server.port`).
+        ssl: a TLS context; without it connections are plain.
+        timeout: deadlines; a number is the default of each.
+        limits: what peers may ask for, at once and each.
+        socket_options: `(level, name, value)` for the socket of each connection.
+        strict: refuse deviations of peers that are tolerated otherwise.
+    """
+    return Server(
+        app,
+        host,
+        port,
+        ssl=ssl,
+        timeout=Timeout.of(timeout),
+        limits=limits or Limits(),
+        socket_options=socket_options,
+        strict=strict,
+    )
+
+
+async def serve_until_signal(server: Server, started: Callable[[Server], None] | None = None) -> None:
+    """Serves until SIGINT or SIGTERM, then drains; a second signal ends it at once."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    task = asyncio.current_task()
+
+    def on_signal() -> None:
+        if stop.is_set() and task is not None:
+            task.cancel()
+        stop.set()
+
+    async with server:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, on_signal)
+        try:
+            if started is not None:
+                started(server)
+            await stop.wait()
+            server.close()
+            await server.wait_closed()
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+
+def run(server: Server, started: Callable[[Server], None] | None = None) -> None:
+    """Serves in an event loop of its own, uvloop's where that is installed, until SIGINT or SIGTERM."""
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        runner.run(serve_until_signal(server, started))
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's where it is installed."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+def address_of(name: object, ae_title: str) -> Address:
+    """A socket name as an address; of sockets without host and port an empty one."""
+    if isinstance(name, tuple) and len(name) >= 2:
+        return Address(ae_title, str(name[0]), int(name[1]))
+    return Address(ae_title, "", 0)
