@@ -148,7 +148,9 @@ identifiers = st.fixed_dictionaries(
     {},
     optional={
         "SpecificCharacterSet": st.sampled_from(["ISO_IR 192", "ISO_IR 100", "", ["", "ISO 2022 IR 87"]]),
-        "PatientName": st.text(st.sampled_from("ABC^= \u00e4\u6771"), max_size=12),
+        "PatientName": st.text(st.sampled_from("ABC^= \u00e4\u6771"), max_size=12).filter(
+            lambda name: name.count("=") < 3
+        ),
         "PatientID": st.one_of(st.none(), st.text(st.sampled_from("123*?-/ "), max_size=9)),
         "StudyInstanceUID": st.one_of(st.just(""), st.just("1.2.3"), st.just(["1.2.3", "1.25"])),
         "ModalitiesInStudy": st.one_of(st.just("CT"), st.just(["CT", "PT", "MR"]), st.just([])),
@@ -329,14 +331,12 @@ def test_private_sequences_are_found_by_their_creator() -> None:
     assert check_structure(creator, Encoding(implicit=True), 1)
 
 
-@pytest.mark.parametrize("data", [ITEM + u32(0) + SEQUENCE_END + u32(0), ITEM + u32(2) + b"AB" + SEQUENCE_END + u32(0)])
-def test_what_nobody_knows_is_a_sequence_when_it_begins_with_an_item(data: bytes) -> None:
-    element = b"\x09\0\x01\x10" + UNDEFINED
-    if len(data) == 16:
-        assert len(decode(element + data, IMPLICIT_LE)[0x00091001].value) == 1
-    else:
-        with pytest.raises(InvalidInstance):
-            decode(element + data, IMPLICIT_LE)
+def test_what_nobody_knows_is_a_sequence_when_it_begins_with_an_item() -> None:
+    unknown = b"\x09\0\x01\x10" + UNDEFINED
+    data = unknown + ITEM + u32(0) + SEQUENCE_END + u32(0)
+    assert len(decode(data, IMPLICIT_LE)[0x00091001].value) == 1
+    with pytest.raises(InvalidInstance, match="cut off"):
+        decode(unknown + ITEM + u32(2) + b"AB" + SEQUENCE_END + u32(0), IMPLICIT_LE)
 
 
 def test_a_view_will_do(small: Dataset) -> None:
