@@ -58,7 +58,7 @@ class State(IntEnum):
 
     description: str
 
-    def __new__(cls, number: int, description: str) -> "State":
+    def __new__(cls, number: int, description: str = "") -> "State":
         member = int.__new__(cls, number)
         member._value_ = number
         member.description = description
@@ -84,7 +84,7 @@ class Event(IntEnum):
 
     description: str
 
-    def __new__(cls, number: int, description: str) -> "Event":
+    def __new__(cls, number: int, description: str = "") -> "Event":
         member = int.__new__(cls, number)
         member._value_ = number
         member.description = description
