@@ -202,8 +202,8 @@ class Command:
     @property
     def name(self) -> str:
         """The name of the message as the standard writes it, `C-STORE-RQ`."""
-        message = MESSAGES.get(self.field)
-        return message.name if message is not None else f"command 0x{self.field:04X}"
+        known = COMMAND_FIELDS.get(self.field)
+        return MESSAGES[known].name if known is not None else f"command 0x{self.field:04X}"
 
 
 class Message(NamedTuple):
@@ -237,9 +237,10 @@ def parse_message_table(text: str) -> dict[CommandField, Message]:
     return messages
 
 
+COMMAND_FIELDS: Mapping[int, CommandField] = {int(member): member for member in CommandField}
 MESSAGES: Mapping[CommandField, Message] = parse_message_table(MESSAGE_TABLE)
 
-# A request that we do not know is answered with status 0211, Unrecognized operation (PS3.7 C.5.25).
+# A request that we do not know is answered with status 0211, Unrecognized operation (PS3.7 Annex C).
 UNRECOGNIZED = Message("response", "-", (0x0100, 0x0120, 0x0800, 0x0900), (0x0002, 0x0901, 0x0902, 0x0903, 0x1000))
 
 
@@ -422,9 +423,9 @@ def foreign_element(command: Command, layout: Layout) -> LocalProtocolError:
 # Decoding: one function for each VR, from a raw value to what `Command` holds, or to None when there is nothing.
 # What is odd about the value goes to the list of quirks.
 
-HEADER = struct.Struct("<HHI")  # group, element, length: PS3.7 6.3.1, PS3.5 7.1.3
+HEADER = struct.Struct("<II")  # tag and length: PS3.7 6.3.1, PS3.5 7.1.3
+SHORT = struct.Struct("<H")
 REGULAR_UID = re.compile(rb"([0-9.]{1,64})\0?")
-COMMAND_FIELDS: Mapping[int, CommandField] = {int(member): member for member in CommandField}
 
 
 def decode_us(raw: bytes, tag: int, quirks: list[str]) -> int | None:
@@ -473,11 +474,11 @@ def decode_lo(raw: bytes, tag: int, quirks: list[str]) -> str | None:
     return raw.decode("utf-8", "replace").strip("\0 ") or None
 
 
-def decode_at(raw: bytes, tag: int, quirks: list[str]) -> tuple[int, ...]:
+def decode_at(raw: bytes, tag: int, quirks: list[str]) -> tuple[int, ...] | None:
     if len(raw) % 4:
         quirks.append(f"{label(tag)} has {len(raw)} bytes, which is no multiple of 4")
     halves = struct.unpack_from(f"<{len(raw) // 4 * 2}H", raw)
-    return tuple(group << 16 | element for group, element in zip(halves[::2], halves[1::2], strict=True))
+    return tuple(group << 16 | element for group, element in zip(halves[::2], halves[1::2], strict=True)) or None
 
 
 VR_DECODERS: Mapping[str, Callable[[bytes, int, list[str]], Any]] = {
@@ -488,8 +489,10 @@ VR_DECODERS: Mapping[str, Callable[[bytes, int, list[str]], Any]] = {
     "LO": decode_lo,
     "AT": decode_at,
 }
-DECODERS: Mapping[int, tuple[str, Callable[[bytes, int, list[str]], Any]]] = {
-    number: (
+# A tag is its group, then its element: read as one Little Endian number, group 0000 leaves the element in the high half.
+DECODERS: Mapping[int, tuple[int, str, Callable[[bytes, int, list[str]], Any]]] = {
+    number << 16: (
+        number,
         element.attribute,
         decode_data_set_type if number == DATA_SET_TYPE else VR_DECODERS[element.vr],
     )
@@ -528,8 +531,6 @@ def decode(data: bytes | bytearray | memoryview) -> Command:
     else:
         values["field"] = COMMAND_FIELDS[number]
         compare(values, layout, quirks)
-    if len(quirks) > MAX_QUIRKS:
-        quirks[MAX_QUIRKS:] = [f"and {len(quirks) - MAX_QUIRKS} more"]
     return Command(unknown=unknown, quirks=tuple(quirks), **values)
 
 
@@ -537,30 +538,46 @@ def read_elements(content: bytes, values: dict[str, Any], unknown: dict[int, byt
     """Collects the values of all elements; returns where the last one ends."""
     position, size, highest = 0, len(content), -1
     while size - position >= 8:
-        group, number, length = HEADER.unpack_from(content, position)
+        wire_tag, length = HEADER.unpack_from(content, position)
         start = position + 8
-        if length > size - start:
+        end = start + length
+        if end > size:
             raise overrun(content, position, length)
-        position = start + length
-        tag = group << 16 | number
         if length & 1:
-            quirks.append(f"{label(tag)} has an odd length")
-        known = DECODERS.get(tag)
-        if tag <= highest:
-            twice = tag in unknown or (known is not None and known[0] in values)
-            quirks.append(f"{label(tag)} comes {'twice, the last one counts' if twice else 'out of order'}")
-        else:
-            highest = tag
+            quirks.append(f"{label(tag_of(wire_tag))} has an odd length")
+        known = DECODERS.get(wire_tag)
         if known is None:
-            quirks.append(f"{label(tag)} is kept as it is")
-            unknown[tag] = content[start:position]
+            tag = tag_of(wire_tag)
+            note(f"{label(tag)} {'comes twice, the last one counts' if tag in unknown else 'is kept as it is'}", quirks)
+            unknown[tag] = content[start:end]
         else:
-            value = known[1](content[start:position], tag, quirks)
-            if value is not None:
-                values[known[0]] = value
+            tag, attribute, decoder = known
+            if tag <= highest:
+                twice = attribute in values
+                note(f"{label(tag)} comes {'twice, the last one counts' if twice else 'out of order'}", quirks)
+            else:
+                highest = tag
+            if length == 2 and decoder is decode_us:  # most elements: no slice, no call
+                values[attribute] = SHORT.unpack_from(content, start)[0]
+            else:
+                value = decoder(content[start:end], tag, quirks)
+                if value is not None:
+                    values[attribute] = value
+        position = end
     if position < size:
         check_padding(content[position:], quirks)
     return position
+
+
+def tag_of(wire_tag: int) -> int:
+    return (wire_tag & 0xFFFF) << 16 | wire_tag >> 16
+
+
+def note(quirk: str, quirks: list[str]) -> None:
+    """Notes what may happen any number of times: no peer errs that often, and noting must not cost us more than it."""
+    if len(quirks) >= MAX_QUIRKS:
+        raise RemoteProtocolError(f"a command set has too many oddities, the last: {quirk}")
+    quirks.append(quirk)
 
 
 def check_padding(rest: bytes, quirks: list[str]) -> None:
@@ -589,7 +606,7 @@ def compare(values: dict[str, Any], layout: Layout, quirks: list[str]) -> None:
         quirks += [f"{label(tag)} is missing" for tag in message.mandatory if ELEMENTS[tag].attribute in missing]
         values.setdefault("has_data_set", message.data_set == "M")
     if not layout.allowed.issuperset(values):
-        surplus = (tag for tag in layout.foreign if values.get(ELEMENTS[tag].attribute))
+        surplus = (tag for tag in layout.foreign if ELEMENTS[tag].attribute in values)
         quirks += [f"{label(tag)} does not belong in {message.name}" for tag in surplus]
     if message.data_set != "U" and values["has_data_set"] is not (message.data_set == "M"):
         quirks.append(f"{message.name} announces {'no' if message.data_set == 'M' else 'a'} data set")
