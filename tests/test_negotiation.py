@@ -323,6 +323,15 @@ def test_roles_of_refused_sop_classes_are_not_answered() -> None:
     assert ac.user.roles == (RoleSelection(MR, True, True),)
 
 
+def test_roles_of_a_uid_that_cannot_be_sent_are_the_default() -> None:
+    user = UserInformation(maximum_length=MAXIMUM, roles=(RoleSelection(TOO_LONG, False, True),))
+    rq = request(proposal(1, TOO_LONG), user=user)
+    ac = accept(rq, anything, maximum_length=MAXIMUM)
+    assert ac.user.roles == ()
+    assert conclude(rq, ac, requestor=False).contexts[1].role == Role.SCP
+    assert encode(ac)
+
+
 # asynchronous operations window
 
 
