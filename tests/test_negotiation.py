@@ -3,14 +3,13 @@
 import struct
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from dicomio.config import PresentationContext, Role
 from dicomio.errors import LocalProtocolError
-from dicomio.negotiation import AcceptedContext, Agreement, Supported, accept, check, conclude, propose
+from dicomio.negotiation import AcceptedContext, Supported, accept, check, conclude, propose
 from dicomio.wire.items import (
     AsyncOperationsWindow,
     CommonExtendedNegotiation,
@@ -32,15 +31,22 @@ BIG_ENDIAN = "1.2.840.10008.1.2.2"
 JPEG = "1.2.840.10008.1.2.4.50"
 TOO_LONG = "1." * 32 + "1"
 MAXIMUM = 16384
-WINDOWS = ((1, 1), (2, 3), (0, 0), (0, 5), (65535, 0))
+Window = tuple[int, int]
+
+
+ACCEPTED = PresentationContextAC(1, 0, IMPLICIT)
+
+
+def user_information(**items: Any) -> UserInformation:
+    return UserInformation(maximum_length=MAXIMUM, **items)
 
 
 def request(*contexts: PresentationContextRQ, user: UserInformation | None = None) -> AssociateRQ:
-    return AssociateRQ("CALLED", "CALLING", contexts, user or UserInformation(maximum_length=MAXIMUM))
+    return AssociateRQ("CALLED", "CALLING", contexts, user or user_information())
 
 
 def response(*contexts: PresentationContextAC, user: UserInformation | None = None) -> AssociateAC:
-    return AssociateAC("CALLED", "CALLING", contexts, user or UserInformation(maximum_length=MAXIMUM))
+    return AssociateAC("CALLED", "CALLING", contexts, user or user_information())
 
 
 def proposal(context_id: int = 1, uid: str = CT, *transfer_syntaxes: str) -> PresentationContextRQ:
@@ -282,7 +288,7 @@ def test_roles(
     offered: Role | None, taken: Role, answer: Role | None, requestor: Role | None, acceptor: Role | None
 ) -> None:
     items = () if offered is None else (RoleSelection(CT, Role.SCU in offered, Role.SCP in offered),)
-    rq = request(proposal(), user=UserInformation(maximum_length=MAXIMUM, roles=items))
+    rq = request(proposal(), user=user_information(roles=items))
     ac = accept(rq, lambda uid: Supported(uid, None, taken), maximum_length=MAXIMUM)
     expected = () if answer is None else (RoleSelection(CT, Role.SCU in answer, Role.SCP in answer),)
     assert ac.user.roles == expected
@@ -309,8 +315,8 @@ def test_roles_that_an_odd_acceptor_answers(
     offer, answer = (
         () if item is None else (RoleSelection(CT, Role.SCU in item, Role.SCP in item),) for item in (offered, answered)
     )
-    rq = request(proposal(), user=UserInformation(maximum_length=MAXIMUM, roles=offer))
-    ac = response(PresentationContextAC(1, 0, IMPLICIT), user=UserInformation(maximum_length=MAXIMUM, roles=answer))
+    rq = request(proposal(), user=user_information(roles=offer))
+    ac = response(ACCEPTED, user=user_information(roles=answer))
     agreement = conclude(rq, ac, requestor=True)
     assert agreement.contexts[1].role == role
     assert agreement.quirks == ((quirk,) if quirk else ())
@@ -318,13 +324,13 @@ def test_roles_that_an_odd_acceptor_answers(
 
 def test_roles_of_refused_sop_classes_are_not_answered() -> None:
     roles = (RoleSelection(CT, True, True), RoleSelection(MR, True, True))
-    rq = request(proposal(1, CT), proposal(3, MR), user=UserInformation(maximum_length=MAXIMUM, roles=roles))
+    rq = request(proposal(1, CT), proposal(3, MR), user=user_information(roles=roles))
     ac = accept(rq, {MR: Supported(MR, None, Role.BOTH)}.get, maximum_length=MAXIMUM)
     assert ac.user.roles == (RoleSelection(MR, True, True),)
 
 
 def test_roles_of_a_uid_that_cannot_be_sent_are_the_default() -> None:
-    user = UserInformation(maximum_length=MAXIMUM, roles=(RoleSelection(TOO_LONG, False, True),))
+    user = user_information(roles=(RoleSelection(TOO_LONG, False, True),))
     rq = request(proposal(1, TOO_LONG), user=user)
     ac = accept(rq, anything, maximum_length=MAXIMUM)
     assert ac.user.roles == ()
@@ -348,11 +354,9 @@ def test_roles_of_a_uid_that_cannot_be_sent_are_the_default() -> None:
         ((0, 3), (2, 8), (8, 2)),
     ],
 )
-def test_window_of_the_answer(
-    proposed: tuple[int, int] | None, bound: tuple[int, int], answer: tuple[int, int] | None
-) -> None:
+def test_window_of_the_answer(proposed: Window | None, bound: Window, answer: Window | None) -> None:
     window = None if proposed is None else AsyncOperationsWindow(*proposed)
-    rq = request(proposal(), user=UserInformation(maximum_length=MAXIMUM, async_window=window))
+    rq = request(proposal(), user=user_information(async_window=window))
     ac = accept(rq, anything, maximum_length=MAXIMUM, window=bound)
     assert ac.user.async_window == (None if answer is None else AsyncOperationsWindow(*answer))
 
@@ -372,16 +376,11 @@ def test_window_of_the_answer(
     ],
 )
 def test_window_as_concluded(
-    proposed: tuple[int, int] | None,
-    answered: tuple[int, int] | None,
-    requestor: tuple[int, int],
-    quirk: str | None,
+    proposed: Window | None, answered: Window | None, requestor: Window, quirk: str | None
 ) -> None:
     offer, answer = (None if item is None else AsyncOperationsWindow(*item) for item in (proposed, answered))
-    rq = request(proposal(), user=UserInformation(maximum_length=MAXIMUM, async_window=offer))
-    ac = response(
-        PresentationContextAC(1, 0, IMPLICIT), user=UserInformation(maximum_length=MAXIMUM, async_window=answer)
-    )
+    rq = request(proposal(), user=user_information(async_window=offer))
+    ac = response(ACCEPTED, user=user_information(async_window=answer))
     ours, theirs = conclude(rq, ac, requestor=True), conclude(rq, ac, requestor=False)
     assert (ours.window_invoked, ours.window_performed) == requestor
     assert (theirs.window_performed, theirs.window_invoked) == requestor
@@ -427,7 +426,7 @@ def test_maximum_length(announced: int | None, send_maximum: int, quirk: str | N
     ],
 )
 def test_identity(identity: UserIdentityRQ | None, given: bytes | None, answered: bytes | None) -> None:
-    rq = request(proposal(), user=UserInformation(maximum_length=MAXIMUM, user_identity=identity))
+    rq = request(proposal(), user=user_information(user_identity=identity))
     ac = accept(rq, anything, maximum_length=MAXIMUM, identity_response=given)
     assert ac.user.user_identity_response == answered
     agreement = conclude(rq, ac, requestor=True)
@@ -435,10 +434,7 @@ def test_identity(identity: UserIdentityRQ | None, given: bytes | None, answered
 
 
 def test_identity_answered_unasked() -> None:
-    ac = response(
-        PresentationContextAC(1, 0, IMPLICIT),
-        user=UserInformation(maximum_length=MAXIMUM, user_identity_response=b"token"),
-    )
+    ac = response(ACCEPTED, user=user_information(user_identity_response=b"token"))
     agreement = conclude(request(proposal()), ac, requestor=True)
     assert agreement.identity_response is None
     assert agreement.quirks == ("answered a user identity, which was not asked for",)
@@ -446,7 +442,7 @@ def test_identity_answered_unasked() -> None:
 
 def test_extended_negotiation() -> None:
     items = [(CT, b"\1"), (CT, b"\2"), (MR, b"\3"), (VERIFICATION, b"\4"), (TOO_LONG, b"\5")]
-    user = UserInformation(maximum_length=MAXIMUM, extended=tuple(ExtendedNegotiation(*item) for item in items))
+    user = user_information(extended=tuple(ExtendedNegotiation(*item) for item in items))
     rq = request(proposal(1, CT), proposal(3, MR), proposal(5, TOO_LONG), user=user)
 
     def answer(uid: str, information: bytes) -> bytes | None:
@@ -459,10 +455,8 @@ def test_extended_negotiation() -> None:
 
 
 def test_extended_negotiation_answered_unasked() -> None:
-    user = UserInformation(maximum_length=MAXIMUM, extended=(ExtendedNegotiation(CT, b"\1"),))
-    agreement = conclude(
-        request(proposal()), response(PresentationContextAC(1, 0, IMPLICIT), user=user), requestor=True
-    )
+    user = user_information(extended=(ExtendedNegotiation(CT, b"\1"),))
+    agreement = conclude(request(proposal()), response(ACCEPTED, user=user), requestor=True)
     assert agreement.extended == {}
     assert agreement.quirks == (f"answered an extended negotiation for {CT}, which was not proposed",)
 
@@ -592,144 +586,3 @@ def test_context_with_an_empty_transfer_syntax_alone() -> None:
     rq = decode(1, body(contexts=context_item(1, VERIFICATION.encode(), b"")))
     assert isinstance(rq, AssociateRQ)
     assert [context.result for context in accept(rq, anything, maximum_length=MAXIMUM).contexts] == [4]
-
-
-# properties
-
-KNOWN_UIDS = st.sampled_from([VERIFICATION, CT, MR])
-SYNTAXES = st.sampled_from([IMPLICIT, EXPLICIT, BIG_ENDIAN, JPEG])
-ROLES = st.sampled_from([Role.SCU, Role.SCP, Role.BOTH])
-# Any text that may come out of a decoder, which strips padding
-FIELD_TEXT = st.text(st.characters(max_codepoint=255), max_size=70).map(lambda text: text.rstrip("\0 "))
-FIELD_UIDS = st.one_of(KNOWN_UIDS, SYNTAXES, FIELD_TEXT)
-TITLES = st.text(st.characters(max_codepoint=255), max_size=16).map(lambda text: text.rstrip("\0 ").lstrip(" "))
-BYTE = st.integers(0, 255)
-FIELD_USER = st.builds(
-    UserInformation,
-    maximum_length=st.none() | st.integers(0, 2**32 - 1),
-    implementation_class_uid=st.none() | FIELD_UIDS,
-    implementation_version_name=st.none() | FIELD_TEXT,
-    async_window=st.none() | st.builds(AsyncOperationsWindow, st.integers(0, 65535), st.integers(0, 65535)),
-    roles=st.lists(st.builds(RoleSelection, FIELD_UIDS, st.booleans(), st.booleans()), max_size=4).map(tuple),
-    extended=st.lists(st.builds(ExtendedNegotiation, FIELD_UIDS, st.binary(max_size=3)), max_size=4).map(tuple),
-    user_identity=st.none() | st.builds(UserIdentityRQ, BYTE, st.binary(max_size=3), st.just(b""), st.booleans()),
-    user_identity_response=st.none() | st.binary(max_size=3),
-)
-FIELD_REQUESTS = st.builds(
-    AssociateRQ,
-    TITLES,
-    TITLES,
-    st.lists(
-        st.builds(PresentationContextRQ, BYTE, FIELD_UIDS, st.lists(FIELD_UIDS, max_size=3).map(tuple)), max_size=6
-    ).map(tuple),
-    FIELD_USER,
-    FIELD_UIDS,
-    st.integers(0, 65535),
-)
-FIELD_ANSWERS = st.builds(
-    AssociateAC,
-    TITLES,
-    TITLES,
-    st.lists(st.builds(PresentationContextAC, BYTE, st.integers(0, 6), FIELD_UIDS), max_size=6).map(tuple),
-    FIELD_USER,
-)
-SUPPORT = st.dictionaries(
-    FIELD_UIDS, st.tuples(st.none() | st.lists(SYNTAXES, max_size=3).map(tuple), ROLES), max_size=4
-).map(lambda support: {uid: Supported(uid, *choice) for uid, choice in support.items()})
-
-
-def mirrored(agreement: Agreement) -> dict[int, tuple[str, str, Role]]:
-    """Contexts as the other side has to see them."""
-    other = {Role.SCU: Role.SCP, Role.SCP: Role.SCU, Role.BOTH: Role.BOTH}
-    return {
-        context.id: (context.abstract_syntax, context.transfer_syntax, other[context.role])
-        for context in agreement.contexts.values()
-    }
-
-
-def seen(agreement: Agreement) -> dict[int, tuple[str, str, Role]]:
-    return {
-        context.id: (context.abstract_syntax, context.transfer_syntax, context.role)
-        for context in agreement.contexts.values()
-    }
-
-
-def assert_mirrored(rq: AssociateRQ, ac: AssociateAC) -> None:
-    """What both sides conclude of an answer of ours fits together."""
-    ours, theirs = conclude(rq, ac, requestor=True), conclude(rq, ac, requestor=False)
-    assert mirrored(ours) == seen(theirs)
-    assert ours.contexts.keys() | ours.refused.keys() == {context.id for context in rq.contexts}
-    assert (ours.refused, ours.extended, ours.identity_response) == (
-        theirs.refused,
-        theirs.extended,
-        theirs.identity_response,
-    )
-    assert (ours.window_invoked, ours.window_performed) == (theirs.window_performed, theirs.window_invoked)
-    assert ours.quirks == ()
-
-
-@settings(deadline=None)
-@given(FIELD_REQUESTS, SUPPORT, st.sampled_from(WINDOWS), st.none() | st.binary(max_size=3))
-def test_every_request_gets_an_answer(
-    rq: AssociateRQ, support: dict[str, Supported], window: tuple[int, int], token: bytes | None
-) -> None:
-    ac = accept(
-        rq,
-        support.get,
-        maximum_length=MAXIMUM,
-        window=window,
-        extended=lambda uid, information: information,
-        identity_response=token,
-    )
-    assert decode(2, encode(ac)[HEADER_LENGTH:]) == ac
-    assert [context.id for context in ac.contexts] == list(dict.fromkeys(context.id for context in rq.contexts))
-    assert_mirrored(rq, ac)
-
-
-@settings(deadline=None)
-@given(FIELD_REQUESTS, FIELD_ANSWERS, st.booleans())
-def test_every_answer_can_be_concluded(rq: AssociateRQ, ac: AssociateAC, requestor: bool) -> None:
-    agreement = conclude(rq, ac, requestor=requestor)
-    assert agreement.contexts.keys() | agreement.refused.keys() == {context.id for context in rq.contexts}
-    assert not agreement.contexts.keys() & agreement.refused.keys()
-    for context in agreement.contexts.values():
-        assert any(context.transfer_syntax in proposed.transfer_syntaxes for proposed in rq.contexts)
-
-
-PROPOSALS = st.builds(
-    lambda uid, syntaxes, role: PresentationContext(uid, syntaxes, scu=Role.SCU in role, scp=Role.SCP in role),
-    KNOWN_UIDS,
-    st.lists(SYNTAXES, min_size=1, max_size=3),
-    ROLES,
-)
-
-
-@settings(deadline=None)
-@given(
-    st.lists(PROPOSALS, min_size=1, max_size=6),
-    SUPPORT,
-    st.none() | st.sampled_from(WINDOWS),
-    st.sampled_from(WINDOWS),
-    st.dictionaries(st.sampled_from(range(1, 12, 2)), st.integers(1, 4)),
-)
-def test_both_sides_conclude_the_same_from_the_wire(
-    contexts: list[PresentationContext],
-    support: dict[str, Supported],
-    wanted: tuple[int, int] | None,
-    bound: tuple[int, int],
-    refuse: dict[int, int],
-) -> None:
-    sent = propose(called="CALLED", calling="CALLING", contexts=contexts, maximum_length=MAXIMUM, window=wanted)
-    rq = decode(1, encode(sent)[HEADER_LENGTH:])
-    assert isinstance(rq, AssociateRQ)
-    assert check(rq) is None
-    answer = accept(rq, support.get, maximum_length=65536, refuse=refuse, window=bound)
-    ac = decode(2, encode(answer)[HEADER_LENGTH:])
-    assert isinstance(ac, AssociateAC)
-    assert conclude(sent, ac, requestor=True) == conclude(rq, answer, requestor=True)
-    assert_mirrored(sent, ac)
-    agreement = conclude(rq, answer, requestor=False)
-    assert (agreement.send_maximum, agreement.receive_maximum, agreement.quirks) == (MAXIMUM, 65536, ())
-    for context in sent.contexts:
-        if context.id in refuse:
-            assert agreement.refused[context.id] == (context.abstract_syntax, refuse[context.id])
