@@ -31,10 +31,9 @@ BIG_ENDIAN = "1.2.840.10008.1.2.2"
 JPEG = "1.2.840.10008.1.2.4.50"
 TOO_LONG = "1." * 32 + "1"
 MAXIMUM = 16384
-Window = tuple[int, int]
-
-
 ACCEPTED = PresentationContextAC(1, 0, IMPLICIT)
+
+Window = tuple[int, int]
 
 
 def user_information(**items: Any) -> UserInformation:

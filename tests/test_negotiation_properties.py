@@ -131,7 +131,7 @@ PROPOSALS = st.builds(
 def test_both_sides_conclude_the_same_from_the_wire(
     contexts: list[PresentationContext],
     support: dict[str, Supported],
-    wanted: Window | None,
+    wanted: tuple[int, int] | None,
     bound: tuple[int, int],
     refuse: dict[int, int],
 ) -> None:
