@@ -139,7 +139,7 @@ INDICATED: Script = ((5, 2), (6, 3), (7, 6))
 
 
 @pytest.mark.parametrize(
-    ("requestor", "script"),
+    "requestor, script",
     [
         pytest.param(True, (*REQUESTED, (9, 6), (10, 6), (11, 7), (10, 7), (13, 1)), id="release by the requestor"),
         pytest.param(False, (*INDICATED, (10, 6), (12, 8), (9, 8), (14, 13), (17, 1)), id="released by the requestor"),
@@ -162,7 +162,7 @@ def test_scripts(requestor: bool, script: Script) -> None:
 
 
 @pytest.mark.parametrize(
-    ("requestor", "first", "states"),
+    "requestor, first, states",
     [(True, Event.Evt1, {1, 4, 5, 6, 7, 8, 9, 11, 13}), (False, Event.Evt5, {1, 2, 3, 6, 7, 8, 10, 12, 13})],
 )
 def test_states_of_either_side(requestor: bool, first: Event, states: set[int]) -> None:

@@ -122,7 +122,7 @@ def test_proposal_has_room_for_128_contexts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("roles", "items"),
+    "roles, items",
     [
         ([(True, False)], ()),
         ([(False, True)], (RoleSelection(CT, scu=False, scp=True),)),
@@ -148,7 +148,7 @@ def test_proposal_without_a_role() -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "application_context", "answer"),
+    "version, application_context, answer",
     [
         (1, APPLICATION_CONTEXT, None),
         (3, APPLICATION_CONTEXT, None),
@@ -169,7 +169,7 @@ def test_check(version: int, application_context: str, answer: AssociateRJ | Non
 
 
 @pytest.mark.parametrize(
-    ("proposed", "preferred", "result", "chosen"),
+    "proposed, preferred, result, chosen",
     [
         ([IMPLICIT], (IMPLICIT,), 0, IMPLICIT),
         ([IMPLICIT, EXPLICIT], (EXPLICIT, IMPLICIT), 0, EXPLICIT),
@@ -228,7 +228,7 @@ def test_each_id_is_answered_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("proposed", "answers", "accepted", "refused", "quirk"),
+    "proposed, answers, accepted, refused, quirk",
     [
         ([IMPLICIT], [(1, 0, IMPLICIT)], IMPLICIT, None, None),
         ([IMPLICIT], [(1, 1, IMPLICIT)], None, 1, None),
@@ -264,7 +264,7 @@ NO_ROLE = Role(0)
 
 
 @pytest.mark.parametrize(
-    ("offered", "taken", "answer", "requestor", "acceptor"),
+    "offered, taken, answer, requestor, acceptor",
     [
         # offered by the requestor; taken by the acceptor; item of the answer; what requestor and acceptor may do
         (None, Role.SCP, None, Role.SCU, Role.SCP),
@@ -298,7 +298,7 @@ def test_roles(
 
 
 @pytest.mark.parametrize(
-    ("offered", "answered", "role", "quirk"),
+    "offered, answered, role, quirk",
     [
         (Role.BOTH, None, Role.SCU, None),
         (Role.SCP, None, Role.SCU, None),
@@ -341,7 +341,7 @@ def test_roles_of_a_uid_that_cannot_be_sent_are_the_default() -> None:
 
 
 @pytest.mark.parametrize(
-    ("proposed", "bound", "answer"),
+    "proposed, bound, answer",
     [
         (None, (5, 5), None),
         ((1, 1), (1, 1), (1, 1)),
@@ -361,7 +361,7 @@ def test_window_of_the_answer(proposed: Window | None, bound: Window, answer: Wi
 
 
 @pytest.mark.parametrize(
-    ("proposed", "answered", "requestor", "quirk"),
+    "proposed, answered, requestor, quirk",
     [
         (None, None, (1, 1), None),
         ((5, 3), None, (1, 1), None),
@@ -390,7 +390,7 @@ def test_window_as_concluded(
 
 
 @pytest.mark.parametrize(
-    ("announced", "send_maximum", "quirk"),
+    "announced, send_maximum, quirk",
     [
         (MAXIMUM, MAXIMUM, None),
         (0, 0, None),
@@ -415,7 +415,7 @@ def test_maximum_length(announced: int | None, send_maximum: int, quirk: str | N
 
 
 @pytest.mark.parametrize(
-    ("identity", "given", "answered"),
+    "identity, given, answered",
     [
         (None, b"token", None),
         (UserIdentityRQ(1, b"somebody"), b"token", None),
@@ -569,7 +569,7 @@ def test_odd_request_is_accepted(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "answer"),
+    "data, answer",
     [
         pytest.param(body(version=2), AssociateRJ(1, 2, 2), id="version 2"),
         pytest.param(body(application=b"1.2.3"), AssociateRJ(1, 1, 2), id="private application context"),
