@@ -143,6 +143,13 @@ class Writer:
         self.u8(0)
         return self.block16()
 
+    def whole_item(self, kind: int, data: bytes) -> None:
+        """An item of type `kind` whose contents are ready."""
+        check_fits(kind, 0xFF)
+        check_fits(len(data), 0xFFFF)
+        self.data += ITEM_HEADER.pack(kind, len(data))
+        self.data += data
+
 
 class Block:
     """Measures what is written inside its `with` statement, and puts the length in front of it."""

@@ -1,7 +1,7 @@
 """Items and sub-items of the A-ASSOCIATE PDUs (PS3.8 9.3.2, 9.3.3 and Annex D; PS3.7 Annex D)."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -10,6 +10,7 @@ from dicomio.errors import LocalProtocolError, RemoteProtocolError
 from dicomio.wire.cursor import Cursor, Writer
 
 __all__ = [
+    "SENDABLE_UID",
     "AsyncOperationsWindow",
     "CommonExtendedNegotiation",
     "ExtendedNegotiation",
@@ -24,12 +25,10 @@ __all__ = [
     "UserInformationReader",
     "read_context_ac",
     "read_context_rq",
-    "read_items",
     "read_uid",
     "user_information_length",
     "write_context_ac",
     "write_context_rq",
-    "write_item",
     "write_uid",
     "write_user_information",
 ]
@@ -246,18 +245,6 @@ class Notes:
         self.items_left -= 1
 
 
-def read_items(cursor: Cursor, notes: Notes) -> Iterator[tuple[int, Cursor]]:
-    """Yields type and contents of the items that fill the cursor.
-
-    Raises:
-        RemoteProtocolError: an item overruns the cursor, or there are too many.
-    """
-    while cursor.remaining:
-        notes.count_item()
-        kind, length = cursor.item_header()
-        yield kind, cursor.block(length)
-
-
 def user_information_length(cursor: Cursor, length: int, notes: Notes) -> int:
     """The length of the User Information Item whose contents begin here: all that is left, if its sub-items fill that.
 
@@ -336,12 +323,15 @@ def read_syntaxes(item: Cursor, notes: Notes) -> tuple[list[str], list[str]]:
     """Decodes the sub-items of a presentation context: abstract syntaxes, and transfer syntaxes but for empty ones."""
     abstract_syntaxes: list[str] = []
     transfer_syntaxes: list[str] = []
-    for kind, sub_item in read_items(item, notes):
+    while item.remaining:
+        notes.count_item()
+        kind, length = item.item_header()
+        raw = item.take(length)
         if kind == ItemType.TRANSFER_SYNTAX:
-            if uid := read_uid(sub_item.rest(), "transfer syntax", notes):
+            if uid := read_uid(raw, "transfer syntax", notes):
                 transfer_syntaxes.append(uid)
         elif kind == ItemType.ABSTRACT_SYNTAX:
-            abstract_syntaxes.append(read_uid(sub_item.rest(), "abstract syntax", notes))
+            abstract_syntaxes.append(read_uid(raw, "abstract syntax", notes))
         else:
             notes.quirk(f"unknown sub-item 0x{kind:02X} in a presentation context")
     return abstract_syntaxes, transfer_syntaxes
@@ -442,7 +432,10 @@ class UserInformationReader:
 
     def read(self, item: Cursor) -> None:
         """Decodes the contents of a User Information Item 0x50 (PS3.8 9.3.2.3)."""
-        for kind, sub_item in read_items(item, self.notes):
+        while item.remaining:
+            self.notes.count_item()
+            kind, length = item.item_header()
+            sub_item = item.block(length)
             reader = USER_SUB_ITEMS.get(kind)
             if reader is None:
                 self.notes.quirk(f"unknown sub-item 0x{kind:02X} in the user information")
@@ -485,12 +478,6 @@ class UserInformationReader:
         )
 
 
-def write_item(writer: Writer, kind: int, data: bytes) -> None:
-    """Encodes an item whose contents are ready."""
-    with writer.item(kind):
-        writer.write(data)
-
-
 def uid_bytes(uid: str) -> bytes:
     """Encodes a UID, unpadded even where its length is odd (PS3.8 Annex F).
 
@@ -504,7 +491,7 @@ def uid_bytes(uid: str) -> bytes:
 
 def write_uid(writer: Writer, kind: int, uid: str) -> None:
     """Encodes an item that is a UID."""
-    write_item(writer, kind, uid_bytes(uid))
+    writer.whole_item(kind, uid_bytes(uid))
 
 
 def write_prefixed(writer: Writer, data: bytes) -> None:
@@ -534,7 +521,7 @@ def write_context_ac(writer: Writer, context: PresentationContextAC) -> None:
         writer.u8(0)
         # "When the Result/Reason field has a value other than acceptance (0), this field shall not be significant"
         if context.result and not context.transfer_syntax:
-            write_item(writer, ItemType.TRANSFER_SYNTAX, b"")
+            writer.whole_item(ItemType.TRANSFER_SYNTAX, b"")
         else:
             write_uid(writer, ItemType.TRANSFER_SYNTAX, context.transfer_syntax)
 
@@ -580,7 +567,7 @@ def write_implementation_version_name(writer: Writer, name: str) -> None:
     """Encodes an Implementation Version Name Sub-Item 0x55 (PS3.7 D.3.3.2.3)."""
     if not VERSION_NAME.fullmatch(name):
         raise LocalProtocolError(f"implementation version name {name!a} is not 1 to 16 characters of ASCII")
-    write_item(writer, ItemType.IMPLEMENTATION_VERSION_NAME, name.encode("ascii"))
+    writer.whole_item(ItemType.IMPLEMENTATION_VERSION_NAME, name.encode("ascii"))
 
 
 def write_extended_negotiation(writer: Writer, extended: ExtendedNegotiation) -> None:
@@ -613,4 +600,4 @@ def write_unknown_sub_item(writer: Writer, item: UnknownItem) -> None:
     """Encodes a sub-item of the user information whose type is not defined."""
     if item.type in USER_SUB_ITEMS:
         raise LocalProtocolError(f"sub-item 0x{item.type:02X} of the user information is not an unknown one")
-    write_item(writer, item.type, item.data)
+    writer.whole_item(item.type, item.data)

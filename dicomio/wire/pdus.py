@@ -23,7 +23,6 @@ from dicomio.wire.items import (
     user_information_length,
     write_context_ac,
     write_context_rq,
-    write_item,
     write_uid,
     write_user_information,
 )
@@ -419,7 +418,7 @@ def write_unknown_items(writer: Writer, items: tuple[UnknownItem, ...], context_
     for item in items:
         if item.type in known:
             raise LocalProtocolError(f"item 0x{item.type:02X} is not an unknown one")
-        write_item(writer, item.type, item.data)
+        writer.whole_item(item.type, item.data)
 
 
 def write_associate_rj(writer: Writer, pdu: AssociateRJ) -> None:
