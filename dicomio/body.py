@@ -8,7 +8,7 @@ from typing import Final, Protocol
 from dicomio.buffers import RECEIVE_SIZE, ReceiveBuffer
 from dicomio.errors import LocalProtocolError, Refused
 
-__all__ = ["Body", "Piece"]
+__all__ = ["HELD", "Body", "Piece"]
 
 # Below this a copy is cheaper than keeping a whole receive buffer from being used again.
 COPIED: Final = 65_536
@@ -53,7 +53,7 @@ class Body:
         flow: the connection it arrives on.
     """
 
-    __slots__ = ("complete", "cost", "discarding", "error", "flow", "pieces", "received", "taken", "waiter")
+    __slots__ = ("complete", "cost", "discarding", "error", "flow", "pieces", "received", "taken", "waiters")
 
     def __init__(self, flow: Flow) -> None:
         self.flow = flow
@@ -64,7 +64,7 @@ class Body:
         self.taken = False
         self.discarding = False
         self.error: Exception | None = None
-        self.waiter: asyncio.Future[None] | None = None
+        self.waiters: list[asyncio.Future[None]] = []
 
     # from the connection
 
@@ -92,13 +92,17 @@ class Body:
             self.wake()
 
     def wake(self) -> None:
-        if self.waiter is not None and not self.waiter.done():
-            self.waiter.set_result(None)
+        for waiter in self.waiters:
+            if not waiter.done():
+                waiter.set_result(None)
 
     # for the consumer
 
-    async def take(self) -> list[Piece]:
+    async def take(self, least: int = 1) -> list[Piece]:
         """All that has arrived and was not taken yet; nothing at the end. Release each piece when done with it.
+
+        Args:
+            least: bytes of memory to wait for, unless the data set ends before; at most `HELD`.
 
         Raises:
             DicomError: the data set ended before its last fragment.
@@ -106,7 +110,7 @@ class Body:
         while True:
             if self.error is not None:
                 raise self.error
-            if self.pieces:
+            if self.pieces and (self.cost >= least or self.complete):
                 pieces = list(self.pieces)
                 self.pieces.clear()
                 self.cost = 0
@@ -119,13 +123,12 @@ class Body:
 
     async def changed(self) -> None:
         """Waits until something more has happened."""
-        if self.waiter is not None:
-            raise LocalProtocolError("a data set is being read by two tasks at once")
-        self.waiter = asyncio.get_running_loop().create_future()
+        waiter = asyncio.get_running_loop().create_future()
+        self.waiters.append(waiter)
         try:
-            await self.waiter
+            await waiter
         finally:
-            self.waiter = None
+            self.waiters.remove(waiter)
 
     def begin(self) -> None:
         """Claims the body.

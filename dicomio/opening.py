@@ -148,10 +148,15 @@ class connect:  # noqa: N801  # used like a function
             timeout=timeout,
             limits=limits,
             dispatch=self.app.dispatch if self.app is not None else refuse,
-            on_end=(lambda ended, error: self.app.closed(ended)) if self.app is not None else None,
+            on_end=self.ended,
         )
         association.protocol = UpperLayerProtocol(upper, association, SHARED, timeout.write)
         return association
+
+    def ended(self, association: Association, error: Exception) -> None:
+        """The association is over, or never came about."""
+        if self.app is not None:
+            self.app.closed(association)
 
     async def open(self) -> Association:
         """Connects and negotiates."""

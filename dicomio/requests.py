@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final, ParamSpec
 
 from pydicom.dataset import Dataset
 
-from dicomio.body import Body
+from dicomio.body import HELD, Body
 from dicomio.config import Address
-from dicomio.datasets import Instance, StrPath, file_header, safe_name
+from dicomio.datasets import Instance, file_header, safe_name
+from dicomio.datasets.instance import StrPath
 from dicomio.dimse import Inbound
 from dicomio.errors import Refused
 from dicomio.files import NewFile
@@ -28,6 +29,8 @@ P = ParamSpec("P")
 
 # What may stand in a UID that programs are going to build file names from. Letters are outside of PS3.5 9.1 but occur.
 UID: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z.\-]{0,127}")
+# Bytes to wait for before a worker thread is sent to write them: the way there and back costs as much as 100 KiB do.
+WRITTEN_AT_ONCE: Final = HELD // 2
 INVALID_SOP_INSTANCE: Final = 0x0117
 CANNOT_UNDERSTAND: Final = 0xC000
 
@@ -187,7 +190,7 @@ class StoreRequest(Request):
         last = False
         try:
             while not last:
-                pieces = await self.body.take()
+                pieces = await self.body.take(WRITTEN_AT_ONCE)
                 last = self.body.complete and not self.body.pieces
                 if last and not self.body.received:
                     raise Refused(CANNOT_UNDERSTAND, "the data set is empty")

@@ -8,7 +8,8 @@ from typing import TypeAlias
 from pydicom.dataset import Dataset
 
 from dicomio.config import DEFAULT_TRANSFER_SYNTAXES, PresentationContext
-from dicomio.datasets import Instance, StrPath, convert, convertible
+from dicomio.datasets import Instance, convert, convertible
+from dicomio.datasets.instance import StrPath
 from dicomio.dimse import DimseProvider
 from dicomio.errors import NoPresentationContext
 from dicomio.negotiation import AcceptedContext

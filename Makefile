@@ -1,0 +1,39 @@
+# Every target sets up what it needs in a virtual environment of the project's own.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+READY = $(VENV)/.ready
+PYTEST = $(BIN)/python -m pytest
+
+.PHONY: demo test lint interop bench examples clean
+
+demo: $(READY)
+	$(BIN)/dicomio demo
+
+test: $(READY)
+	$(PYTEST) tests --ignore=tests/interop
+
+interop: $(READY)
+	$(PYTEST) tests/interop
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks
+
+examples: $(READY)
+	$(PYTEST) tests/examples
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+
+$(READY): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dicomio needs Python 3.11 or newer: make PYTHON=…")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --group dev --editable .
+	touch $@
