@@ -489,7 +489,7 @@ VR_DECODERS: Mapping[str, Callable[[bytes, int, list[str]], Any]] = {
     "LO": decode_lo,
     "AT": decode_at,
 }
-# A tag is its group, then its element: read as one Little Endian number, group 0000 leaves the element in the high half.
+# A tag is its group, then its element (PS3.5 7.1.1): read as one number, group 0000 leaves it in the high half.
 DECODERS: Mapping[int, tuple[int, str, Callable[[bytes, int, list[str]], Any]]] = {
     number << 16: (
         number,
