@@ -337,7 +337,12 @@ class DimseProvider:
         self.end(AssociationReleased("the association has been released"))
 
     def abort(
-        self, error: Exception | None = None, *, source: int = AbortSource.SERVICE_USER, reason: int = 0, detail: str = ""
+        self,
+        error: Exception | None = None,
+        *,
+        source: int = AbortSource.SERVICE_USER,
+        reason: int = 0,
+        detail: str = "",
     ) -> None:
         """Aborts the association at once (PS3.8 7.3).
 

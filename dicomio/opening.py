@@ -58,7 +58,7 @@ def refuse(inbound: Inbound) -> None:
     answer(inbound, Status.SOP_CLASS_NOT_SUPPORTED)
 
 
-class connect:  # noqa: N801  # used like a function
+class connect:  # used like a function
     """Opens an association: `async with connect(…) as association`, or `association = await connect(…)`.
 
     Leaving the block releases the association; leaving it by an exception aborts it.
@@ -138,9 +138,7 @@ class connect:  # noqa: N801  # used like a function
             implementation_version_name=IMPLEMENTATION_VERSION_NAME,
         )
         timeout, limits = self.timeout, self.limits
-        upper = UpperLayer(
-            requestor=True, limits=limits, artim=timeout.artim, strict=self.strict, request=request
-        )
+        upper = UpperLayer(requestor=True, limits=limits, artim=timeout.artim, strict=self.strict, request=request)
         association = Association(
             upper,
             local=Address(self.ae_title, "", 0),

@@ -234,7 +234,8 @@ class UpperLayerProtocol(asyncio.BufferedProtocol):
 
     def acknowledge_now(self) -> None:
         """Re-arms quick acknowledgement: the peer's Nagle algorithm waits for it in the middle of a message."""
-        assert self.socket is not None and TCP_QUICKACK is not None
+        assert self.socket is not None
+        assert TCP_QUICKACK is not None
         try:
             self.socket.setsockopt(socket.IPPROTO_TCP, TCP_QUICKACK, 1)
         except OSError:

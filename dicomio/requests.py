@@ -117,7 +117,14 @@ class StoreRequest(Request):
         move_originator_message_id: message ID of that C-MOVE.
     """
 
-    __slots__ = ("body", "move_originator", "move_originator_message_id", "priority", "sop_class_uid", "sop_instance_uid")
+    __slots__ = (
+        "body",
+        "move_originator",
+        "move_originator_message_id",
+        "priority",
+        "sop_class_uid",
+        "sop_instance_uid",
+    )
 
     def __init__(self, inbound: Inbound) -> None:
         super().__init__(inbound)

@@ -14,7 +14,14 @@ from pydicom.dataset import Dataset
 from dicomio.config import PresentationContext
 from dicomio.datasets import Instance
 from dicomio.dimse import DimseProvider
-from dicomio.errors import AssociationAborted, AssociationReleased, ConnectionLost, DicomError, DicomTimeout, StatusError
+from dicomio.errors import (
+    AssociationAborted,
+    AssociationReleased,
+    ConnectionLost,
+    DicomError,
+    DicomTimeout,
+    StatusError,
+)
 from dicomio.pool import MOST_CONTEXTS
 from dicomio.requests import StoreProgress, StoreRequest
 from dicomio.responses import Channel, Responses

@@ -101,9 +101,7 @@ async def send_store(
         has_data_set=True,
     )
     data = data_of(source)
-    await send_message(
-        provider, pending, command, data, lambda sent: progress.offer(StoreProgress(sent, data.total))
-    )
+    await send_message(provider, pending, command, data, lambda sent: progress.offer(StoreProgress(sent, data.total)))
     reply = await provider.reply(pending)
     return check(provider, f"C-STORE of {source.sop_instance_uid}", reply)
 
