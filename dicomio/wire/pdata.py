@@ -11,7 +11,7 @@ of either (PS3.8 E.2).
 from collections.abc import Iterator, Sequence
 from struct import Struct
 
-from dicomio.errors import AbortReason, RemoteProtocolError
+from dicomio.errors import RemoteProtocolError
 
 __all__ = ["COMMAND", "DATA", "LAST", "BatchPacker", "PDataParser", "pack_message", "payload_size"]
 
@@ -90,7 +90,7 @@ class PDataParser:
         while at < end and self.pdu_left:
             if not self.pdv_left:
                 at = self.take_pdv_header(view, at, end)
-                if self.head:
+                if self.head or (at == end and self.pdv_left):
                     return at
                 if not self.pdv_left:
                     fragments.append((self.context_id, self.control, view[at:at]))
@@ -122,9 +122,7 @@ class PDataParser:
         self.pdu_left -= PDV_OVERHEAD
         self.pdv_left = length - 2
         if not 0 <= self.pdv_left <= self.pdu_left:
-            raise RemoteProtocolError(
-                f"PDV item length {length} does not fit the {self.pdu_left + 2} bytes left of its PDU"
-            )
+            raise RemoteProtocolError(f"PDV item length {length} does not fit its PDU")
         return at
 
     def parse_run(
@@ -189,7 +187,7 @@ def pack_message(context_id: int, command: bytes, data: bytes | None, payload: i
 
 
 class BatchPacker:
-    """A send buffer that holds the headers of many P-DATA-TF PDUs at fixed strides, for the data to be read into the gaps.
+    """A send buffer that holds the headers of many P-DATA-TF PDUs; the data is read into the gaps between them.
 
     Args:
         context_id: presentation context ID.
@@ -198,7 +196,7 @@ class BatchPacker:
         prefix: bytes to be sent before the first batch (the command).
     """
 
-    __slots__ = ("buffer", "context_id", "count", "payload", "prefix", "tail", "view")
+    __slots__ = ("buffer", "context_id", "count", "payload", "prefix", "view")
 
     def __init__(self, context_id: int, payload: int, size: int, prefix: bytes = b"") -> None:
         self.context_id = context_id
@@ -207,7 +205,6 @@ class BatchPacker:
         self.prefix = prefix
         self.buffer = bytearray(len(prefix) + self.count * (payload + HEADERS_LENGTH))
         self.view = memoryview(self.buffer)
-        self.tail = -1
 
     @property
     def capacity(self) -> int:
