@@ -1,7 +1,8 @@
 """DIMSE messages out of the fragments that P-DATA-TF PDUs carry (PS3.7 6.3, PS3.8 Annex E)."""
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 from dicomio.errors import AbortReason, RemoteProtocolError
 from dicomio.wire import commands
@@ -12,6 +13,8 @@ __all__ = ["CommandReceived", "DataMissing", "DataReceived", "MessageAssembler",
 
 # A sentence may quote what the peer sent, so their number has to be bounded.
 MOST_QUIRKS = 64
+# Presentation-context-IDs are odd, but some peers propose even ones, 0 among them.
+NO_CONTEXT = -1
 
 
 @dataclass(slots=True)
@@ -41,6 +44,12 @@ class DataMissing:
 MessageEvent = CommandReceived | DataReceived | DataMissing
 
 
+class MessageEvents(Protocol):
+    """Where events go: a list of them, or of more kinds."""
+
+    def append(self, event: MessageEvent, /) -> None: ...
+
+
 class MessageAssembler:
     """Turns fragments into commands and pieces of data sets, in the order of the wire.
 
@@ -58,49 +67,55 @@ class MessageAssembler:
         self.quirks = quirks
         self.contexts: Container[int] = ()
         self.command = bytearray()
-        self.command_context = 0
-        self.awaiting = 0
+        self.command_context = NO_CONTEXT
+        self.awaiting = NO_CONTEXT
         self.started = False
 
     @property
     def idle(self) -> bool:
         """Whether the last message is complete, so that nothing of the next one has been seen."""
-        return not self.awaiting and not self.command_context
+        return self.awaiting == self.command_context == NO_CONTEXT
 
-    def feed(self, fragments: list[Fragment]) -> list[MessageEvent]:
+    def feed(self, fragments: Iterable[Fragment], events: MessageEvents) -> None:
         """Takes fragments in the order they arrived.
+
+        Args:
+            fragments: (context id, message control header, bytes) each.
+            events: gets what they come to, up to the fragment that is refused.
 
         Raises:
             RemoteProtocolError: a fragment that fits no message.
         """
-        events: list[MessageEvent] = []
         chunks: list[memoryview] = []
-        for context_id, control, view in fragments:
-            if control & COMMAND:
-                if self.awaiting:
-                    self.give_up_data(chunks, events)
-                self.take_command(context_id, control, view, events)
-            elif context_id == self.awaiting:
-                chunks.append(view)
-                self.started = True
-                if control & LAST:
-                    events.append(DataReceived(context_id, chunks, True))
-                    chunks = []
-                    self.awaiting = 0
-            else:
-                self.take_stray(context_id, view)
-        if chunks:
-            events.append(DataReceived(self.awaiting, chunks, False))
-        return events
+        try:
+            for context_id, control, view in fragments:
+                if control & COMMAND:
+                    if self.awaiting != NO_CONTEXT:
+                        self.give_up_data(events)
+                    self.take_command(context_id, control, view, events)
+                elif context_id == self.awaiting:
+                    self.started = True
+                    # A peer may send any number of empty fragments, and each would be kept.
+                    if view:
+                        chunks.append(view)
+                    if control & LAST:
+                        events.append(DataReceived(context_id, chunks, True))
+                        chunks = []
+                        self.awaiting = NO_CONTEXT
+                else:
+                    self.take_stray(context_id)
+        finally:
+            if chunks:
+                events.append(DataReceived(self.awaiting, chunks, False))
 
-    def take_command(self, context_id: int, control: int, view: memoryview, events: list[MessageEvent]) -> None:
+    def take_command(self, context_id: int, control: int, view: memoryview, events: MessageEvents) -> None:
         """Adds to the command set that is being received; on its last fragment decodes it."""
         if context_id not in self.contexts:
             raise RemoteProtocolError(
                 f"command on presentation context {context_id}, which was not accepted",
                 AbortReason.UNEXPECTED_PDU_PARAMETER,
             )
-        if self.command_context and context_id != self.command_context:
+        if self.command_context not in (NO_CONTEXT, context_id):
             raise RemoteProtocolError(
                 f"command continues on presentation context {context_id} after beginning on {self.command_context}",
                 AbortReason.UNEXPECTED_PDU_PARAMETER,
@@ -113,26 +128,33 @@ class MessageAssembler:
             return
         whole = bytes(self.command) + view if self.command else bytes(view)
         self.command.clear()
-        self.command_context = 0
+        self.command_context = NO_CONTEXT
         command = commands.decode(whole)
-        self.note(*command.quirks)
+        if command.quirks:
+            self.take_quirks(command)
         events.append(CommandReceived(context_id, command))
         if command.has_data_set:
             self.awaiting, self.started = context_id, False
 
-    def give_up_data(self, chunks: list[memoryview], events: list[MessageEvent]) -> None:
+    def take_quirks(self, command: Command) -> None:
+        """Notes what was odd about a command set."""
+        if self.strict:
+            raise RemoteProtocolError(f"peer sent a {command.name} with a defect: {command.quirks[0]}")
+        self.note(*command.quirks)
+
+    def give_up_data(self, events: MessageEvents) -> None:
         """A command where a data set was due: tolerable only where none of the data set has been seen."""
-        if self.started or chunks:
+        if self.started:
             raise RemoteProtocolError(
                 "a command begins in the middle of a data set", AbortReason.UNEXPECTED_PDU_PARAMETER
             )
         self.tolerate("announced a data set and did not send it")
         events.append(DataMissing(self.awaiting))
-        self.awaiting = 0
+        self.awaiting = NO_CONTEXT
 
-    def take_stray(self, context_id: int, view: memoryview) -> None:
+    def take_stray(self, context_id: int) -> None:
         """Data that belongs to no announced data set: some peers send one with a response that says it has none."""
-        if self.awaiting or self.command_context or context_id not in self.contexts:
+        if not self.idle or context_id not in self.contexts:
             raise RemoteProtocolError(
                 f"data set fragment on presentation context {context_id} belongs to no command",
                 AbortReason.UNEXPECTED_PDU_PARAMETER,
@@ -146,6 +168,7 @@ class MessageAssembler:
         self.note(quirk)
 
     def note(self, *quirks: str) -> None:
+        """Adds to `quirks` what is new."""
         for quirk in quirks:
             if quirk not in self.quirks and len(self.quirks) < MOST_QUIRKS:
                 self.quirks.append(quirk)

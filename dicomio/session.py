@@ -1,24 +1,24 @@
 """The Upper Layer without I/O: bytes in, events out; calls in, bytes to send; time passed in (PS3.8 9).
 
 ```python
-upper = UpperLayer(requestor=False)
+upper = UpperLayer(requestor=False, limits=Limits())
 upper.connected(now)
 for event in upper.receive(data, now): ...     # AssociateRequested, CommandReceived, DataReceived, …
 upper.accept(ac)
 transport.write(upper.take_output())
 ```
-`upper.timer` is when `handle_timer` wants to be called (the ARTIM timer, PS3.8 9.1.5), `upper.wants_close` says that the
-transport connection is to be closed once the output has been written.
+`upper.timer` is when `handle_timer` wants to be called (the ARTIM timer, PS3.8 9.1.5), `upper.wants_close` says that
+the transport connection is to be closed once the output has been written.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from dicomio.config import Limits
-from dicomio.errors import AbortReason, AbortSource, LocalProtocolError, RemoteProtocolError
+from dicomio.errors import AbortReason, AbortSource, RemoteProtocolError
 from dicomio.machine import Effect, Event, State, StateMachine
 from dicomio.messages import MessageAssembler, MessageEvent
-from dicomio.negotiation import check
+from dicomio.negotiation import check, conclude
 from dicomio.wire import pdus
 from dicomio.wire.commands import Command, encode
 from dicomio.wire.pdata import P_DATA_TF, Fragment, PDataParser, pack_message, payload_size
@@ -148,9 +148,11 @@ class UpperLayer:
         self.pdata = PDataParser()
         self.partial = bytearray()
         self.missing = 0
-        self.deaf = False
+        self.deaf = True
         self.longest_data_pdu = limits.max_pdu or ANY_LENGTH
+        self.event = Event.Evt1
         self.pdu: pdus.PDU | None = None
+        self.outgoing = b""
         self.violation: RemoteProtocolError | None = None
 
     @property
@@ -165,44 +167,70 @@ class UpperLayer:
 
     def take_output(self) -> bytes:
         """The bytes to send now; they count as sent."""
-        data = b"".join(self.output) if len(self.output) > 1 else self.output[0]
+        data = b"".join(self.output)
         self.output.clear()
         return data
 
     # service primitives
 
     def connected(self, now: float) -> None:
-        """The transport connection stands; a requestor sends its A-ASSOCIATE-RQ."""
+        """The transport connection stands; a requestor sends its A-ASSOCIATE-RQ.
+
+        Raises:
+            LocalProtocolError: that is not a valid one, or there was a connection before.
+        """
         self.now = now
         if self.machine.requestor:
+            assert self.request is not None
+            self.outgoing = pdus.encode(self.request)
             self.step(Event.Evt1)
-            self.pdu = self.request
             self.step(Event.Evt2)
         else:
             self.step(Event.Evt5)
+        self.deaf = False
 
     def accept(self, pdu: pdus.AssociateAC) -> None:
-        """A-ASSOCIATE response, accepted."""
-        self.pdu = pdu
+        """A-ASSOCIATE response, accepted.
+
+        Raises:
+            LocalProtocolError: nobody asked, or this is not a valid answer; then another one may follow.
+        """
+        self.outgoing = pdus.encode(pdu)
         self.step(Event.Evt7)
 
     def reject(self, pdu: pdus.AssociateRJ, now: float) -> None:
-        """A-ASSOCIATE response, rejected."""
-        self.pdu, self.now = pdu, now
+        """A-ASSOCIATE response, rejected.
+
+        Raises:
+            LocalProtocolError: nobody asked, or this is not a valid answer; then another one may follow.
+        """
+        self.outgoing, self.now = pdus.encode(pdu), now
         self.step(Event.Evt8)
 
     def release(self) -> None:
-        """A-RELEASE request."""
+        """A-RELEASE request.
+
+        Raises:
+            LocalProtocolError: no association stands, or it is being released already.
+        """
         self.step(Event.Evt11)
 
     def confirm_release(self, now: float) -> None:
-        """A-RELEASE response."""
+        """A-RELEASE response.
+
+        Raises:
+            LocalProtocolError: nobody asked.
+        """
         self.now = now
         self.step(Event.Evt14)
 
     def abort(self, now: float, source: int = AbortSource.SERVICE_USER, reason: int = 0) -> None:
-        """A-ABORT request."""
-        self.pdu, self.now = pdus.Abort(source, reason), now
+        """A-ABORT request.
+
+        Raises:
+            LocalProtocolError: there is nothing to abort.
+        """
+        self.outgoing, self.now = pdus.encode(pdus.Abort(source, reason)), now
         self.step(Event.Evt15)
 
     def establish(self, contexts: Mapping[int, object], send_maximum: int) -> None:
@@ -235,6 +263,7 @@ class UpperLayer:
 
     def connection_lost(self) -> list[UpperLayerEvent]:
         """The transport connection is closed."""
+        self.deaf = True
         if self.machine.state is not State.Sta1:
             self.step(Event.Evt17)
         return self.take_events()
@@ -263,8 +292,11 @@ class UpperLayer:
         view = memoryview(data)
         fragments: list[Fragment] = []
         try:
-            self.frame(view, fragments)
-            self.take_fragments(fragments)
+            try:
+                self.frame(view, fragments)
+            finally:
+                # What came before a violation counts, however the bytes were cut.
+                self.take_fragments(fragments)
         except RemoteProtocolError as error:
             self.violate(error)
         return self.take_events()
@@ -335,9 +367,11 @@ class UpperLayer:
     def take_fragments(self, fragments: list[Fragment]) -> None:
         """Passes on what arrived so far; data outside of an association is dropped (PS3.8 AA-6)."""
         if fragments:
-            if self.machine.state in (State.Sta6, State.Sta7):
-                self.events += self.messages.feed(fragments)
-            fragments.clear()
+            try:
+                if self.machine.state in (State.Sta6, State.Sta7):
+                    self.messages.feed(fragments, self.events)
+            finally:
+                fragments.clear()
 
     def take_pdu(self, kind: int, body: bytes) -> None:
         """A whole PDU other than P-DATA-TF."""
@@ -350,7 +384,7 @@ class UpperLayer:
                 raise RemoteProtocolError(f"peer sent an A-ASSOCIATE PDU with a defect: {pdu.quirks[0]}")
         refusal = check(pdu) if isinstance(pdu, pdus.AssociateRQ) and self.state is State.Sta2 else None
         if refusal is not None:
-            self.pdu = refusal
+            self.outgoing = pdus.encode(refusal)
             self.events.append(AssociateRejected(refusal))
         self.step(event, acceptable=refusal is None)
 
@@ -359,17 +393,15 @@ class UpperLayer:
         self.violation = error
         self.deaf = True
         self.partial.clear()
-        before = len(self.events)
         self.step(Event.Evt19)
-        if len(self.events) == before:
-            # AA-1 and AA-7 have no indication, but somebody has to be told why the association never came about.
-            self.events.append(Aborted(AbortSource.SERVICE_USER, 0, error))
 
     # the machine and its effects
 
     def step(self, event: Event, *, acceptable: bool = True) -> None:
         """Lets the machine take an event and carries out what it says."""
-        for effect in self.machine.step(event, acceptable=acceptable):
+        effects = self.machine.step(event, acceptable=acceptable)
+        self.event = event
+        for effect in effects:
             perform = EFFECTS.get(effect)
             if perform is not None:
                 perform(self)
@@ -381,10 +413,9 @@ class UpperLayer:
             self.events = []
         return events
 
-    def send_pdu(self) -> None:
+    def send_outgoing(self) -> None:
         """Sends the PDU that the primitive brought."""
-        assert self.pdu is not None
-        self.output.append(pdus.encode(self.pdu))
+        self.output.append(self.outgoing)
 
     def send_release_rq(self) -> None:
         self.output.append(pdus.encode(pdus.ReleaseRQ()))
@@ -393,13 +424,16 @@ class UpperLayer:
         self.output.append(pdus.encode(pdus.ReleaseRP()))
 
     def send_user_abort(self) -> None:
-        """As the user asked, or without a reason where nobody did (AA-1)."""
-        abort = self.pdu if isinstance(self.pdu, pdus.Abort) else pdus.Abort(AbortSource.SERVICE_USER, 0)
-        self.output.append(pdus.encode(abort))
+        """As the user asked, or because of what came instead of an A-ASSOCIATE-RQ (AA-1)."""
+        if self.event is Event.Evt15:
+            self.output.append(self.outgoing)
+            return
+        self.output.append(pdus.encode(pdus.Abort(AbortSource.SERVICE_USER, 0)))
+        # AA-1 has no indication, but somebody has to be told why the association never came about.
+        self.events.append(Aborted(AbortSource.SERVICE_USER, 0, self.fault()))
 
     def send_provider_abort(self) -> None:
-        reason = self.violation.reason if self.violation is not None else AbortReason.UNEXPECTED_PDU
-        self.output.append(pdus.encode(pdus.Abort(AbortSource.SERVICE_PROVIDER, reason)))
+        self.output.append(pdus.encode(pdus.Abort(AbortSource.SERVICE_PROVIDER, self.fault().reason)))
 
     def start_artim(self) -> None:
         self.timer = self.now + self.artim if self.artim is not None else None
@@ -416,6 +450,9 @@ class UpperLayer:
 
     def confirm_accept(self) -> None:
         assert isinstance(self.pdu, pdus.AssociateAC)
+        assert self.request is not None
+        # A request of the acceptor may follow in the same segment, before anybody can call `establish`.
+        self.messages.contexts = conclude(self.request, self.pdu, requestor=True).contexts
         self.events.append(AssociateAccepted(self.pdu))
 
     def confirm_reject(self) -> None:
@@ -437,11 +474,14 @@ class UpperLayer:
             # AA-4: the transport connection is gone
             self.events.append(Aborted(AbortSource.SERVICE_PROVIDER, 0))
             return
-        reason = self.violation.reason if self.violation is not None else AbortReason.UNEXPECTED_PDU
-        error = self.violation or RemoteProtocolError(
-            f"peer sent {type(self.pdu).__name__} where it must not", AbortReason.UNEXPECTED_PDU
+        fault = self.fault()
+        self.events.append(Aborted(AbortSource.SERVICE_PROVIDER, fault.reason, fault))
+
+    def fault(self) -> RemoteProtocolError:
+        """What is wrong with what the peer sent last."""
+        return self.violation or RemoteProtocolError(
+            f"peer sent an unexpected {self.event.description}", AbortReason.UNEXPECTED_PDU
         )
-        self.events.append(Aborted(AbortSource.SERVICE_PROVIDER, reason, error))
 
 
 # CONNECT was done by whoever calls `connected`; P-DATA is sent by whoever called `message`, and indicated by
@@ -450,9 +490,9 @@ EFFECTS: Mapping[Effect, Callable[[UpperLayer], None]] = {
     Effect.CLOSE: UpperLayer.close,
     Effect.START_ARTIM: UpperLayer.start_artim,
     Effect.STOP_ARTIM: UpperLayer.stop_artim,
-    Effect.SEND_ASSOCIATE_RQ: UpperLayer.send_pdu,
-    Effect.SEND_ASSOCIATE_AC: UpperLayer.send_pdu,
-    Effect.SEND_ASSOCIATE_RJ: UpperLayer.send_pdu,
+    Effect.SEND_ASSOCIATE_RQ: UpperLayer.send_outgoing,
+    Effect.SEND_ASSOCIATE_AC: UpperLayer.send_outgoing,
+    Effect.SEND_ASSOCIATE_RJ: UpperLayer.send_outgoing,
     Effect.SEND_RELEASE_RQ: UpperLayer.send_release_rq,
     Effect.SEND_RELEASE_RP: UpperLayer.send_release_rp,
     Effect.SEND_ABORT_USER: UpperLayer.send_user_abort,
