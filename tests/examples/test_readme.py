@@ -1,0 +1,114 @@
+"""Every code block of README.md and docs/ does what the text around it says."""
+
+import asyncio
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import dicomio
+from dicomio import Application, Status
+from dicomio.sop import CTImageStorage
+from dicomio.testing import connected
+from tests.examples.conftest import Archive
+
+ROOT = Path(__file__).parents[2]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(name: str, language: str) -> list[str]:
+    """The code blocks of a page in a language."""
+    return [text for kind, text in BLOCK.findall((ROOT / name).read_text()) if kind == language]
+
+
+SERVER, CLIENT, MANY, ONE, DECIDES, FIXTURE = blocks("README.md", "python")
+
+
+def run(source: str, name: str = "__main__") -> dict[str, Any]:
+    """Runs a block as a program."""
+    names: dict[str, Any] = {"__name__": name}
+    exec(compile(source, "README.md", "exec"), names)
+    return names
+
+
+@pytest.fixture
+def here(ct: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with what the blocks send."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "study").mkdir()
+    for name in ("ct.dcm", "study/1.dcm", "study/2.dcm"):
+        (tmp_path / name).write_bytes(ct.read_bytes())
+    return tmp_path
+
+
+async def test_the_server_stores_byte_for_byte(here: Path) -> None:
+    async with connected(run(SERVER, "server")["app"]) as association:
+        await association.store("ct.dcm")
+    (saved,) = (here / "inbox").iterdir()
+    assert await asyncio.to_thread(data_of, saved) == await asyncio.to_thread(data_of, here / "ct.dcm")
+
+
+def data_of(path: Path) -> bytes:
+    """The encoded data set of a DICOM file."""
+    return dicomio.Instance.open(path).read()
+
+
+def test_server_and_client_are_as_short_as_promised() -> None:
+    assert len([line for line in SERVER.splitlines() if line.strip()]) <= 10
+    assert len([line for line in CLIENT.splitlines() if line.strip()]) <= 6
+
+
+async def test_the_client_sends(here: Path, archive: Archive) -> None:
+    await asyncio.to_thread(run, CLIENT)
+    assert len(archive.saved) == 1
+
+
+async def test_many_files(here: Path, archive: Archive, capsys: pytest.CaptureFixture[str]) -> None:
+    await asyncio.to_thread(run, MANY)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == "0 failed"
+    assert len(archive.saved) == 2
+
+
+async def test_one_association(here: Path, archive: Archive, capsys: pytest.CaptureFixture[str]) -> None:
+    await asyncio.to_thread(run, ONE)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith(" ms")
+    sent, _, total = lines[-1].rpartition(" of ")
+    assert sent == total
+    assert len(archive.saved) == 1
+
+
+async def test_the_server_that_decides(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    app: Application = run(DECIDES, "server")["app"]
+    async with connected(app, contexts=[CTImageStorage]) as association:
+        assert (await association.store("ct.dcm")).status == Status.SUCCESS
+    while app.background:
+        await asyncio.wait(app.background)
+    assert "stored inbox" in capsys.readouterr().out
+
+
+async def test_the_fixture(here: Path) -> None:
+    await run(FIXTURE, "test")["test_store"]()
+
+
+@pytest.mark.parametrize("command", [line for block in blocks("README.md", "console") for line in block.splitlines()])
+def test_commands_exist(command: str) -> None:
+    """The targets of `make` are there, and the command line takes the options shown."""
+    words = command.partition("#")[0].split()
+    if words[0] == "make":
+        assert f"\n{words[1]}:" in (ROOT / "Makefile").read_text()
+    else:
+        help_text = subprocess.run(
+            [sys.executable, "-m", "dicomio", words[1], "--help"], capture_output=True, text=True, check=True
+        ).stdout
+        for option in (word for word in words[2:] if word[0] in "+-"):
+            assert re.search(rf"(^|[\s,]){re.escape(option)}\b", help_text, re.MULTILINE), option
+
+
+def test_everything_that_is_exported_is_documented() -> None:
+    values = {name: getattr(dicomio, name) for name in dicomio.__all__}
+    assert [name for name, value in values.items() if callable(value) and not value.__doc__] == []
