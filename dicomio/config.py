@@ -59,7 +59,9 @@ class Address:
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.ae_title}@{host}:{self.port}"
+        # It may come from the network and is on its way to a log or a terminal.
+        ae_title = self.ae_title if self.ae_title.isprintable() else ascii(self.ae_title)[1:-1]
+        return f"{ae_title}@{host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ for every request of the peer that is being served.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final, Protocol
 
@@ -41,8 +40,6 @@ from dicomio.wire.commands import Command, CommandField
 from dicomio.wire.pdus import AssociateAC, AssociateRJ, AssociateRQ
 
 __all__ = ["DimseProvider", "Dispatch", "Inbound", "Pending", "Reply"]
-
-logger = logging.getLogger("dicomio.association")
 
 # Requests of the peer that may wait for their turn before it is held back.
 WAITING: Final = 8
@@ -364,7 +361,6 @@ class DimseProvider:
         if self.protocol.lost is not None:
             self.end(self.lost_error())
         elif error is not None:
-            logger.warning("%s: association aborted: %s", self.peer, error)
             self.end(error)
         else:
             self.end(AssociationAborted(source, reason, peer=str(self.peer)))
@@ -428,7 +424,6 @@ class DimseProvider:
         if busy or now - last < idle:
             self.idle_deadline.set(now + idle if busy else last + idle)
             return
-        logger.info("%s: aborted after %g s without a message", self.peer, idle)
         self.abort(detail=f"nothing received for {idle:g} s")
 
     # sending

@@ -14,7 +14,7 @@ from dicomio.association import Association
 from dicomio.buffers import SHARED
 from dicomio.config import Address, Limits, Timeout
 from dicomio.dimse import Dispatch
-from dicomio.errors import AssociationRejected, AssociationReleased
+from dicomio.errors import AssociationReleased, RemoteProtocolError
 from dicomio.protocol import UpperLayerProtocol, set_socket_options
 from dicomio.session import UpperLayer
 from dicomio.wire.pdus import AssociateRQ
@@ -241,11 +241,11 @@ class Server:
             self.half_open[association] = None
             self.app.closed(association)
         if isinstance(error, AssociationReleased):
-            logger.debug("%s", error)
-        elif isinstance(error, AssociationRejected):
-            logger.info("%s: %s", association.peer, error)
+            logger.debug("%s: %s", association.peer, error)
+        elif isinstance(error, RemoteProtocolError):
+            logger.warning("%s: aborted: %s", association.peer, error)
         else:
-            logger.info("%s", error)
+            logger.info("%s: %s", association.peer, error)
 
     def connection_lost(self, association: Association) -> None:
         self.connections.discard(association)
