@@ -9,6 +9,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import SimpleNamespace
 from typing import Any, Final, TypeAlias, TypeVar
 
+import anyio.to_thread
+
 from dicomio import negotiation, sop
 from dicomio.association import Association
 from dicomio.config import Address, Limits, Role, Timeout
@@ -19,7 +21,6 @@ from dicomio.requests import EchoRequest, Request, StoreRequest, UnknownRequest
 from dicomio.server import DEFAULT_PORT, run, serve
 from dicomio.services.reply import answer
 from dicomio.status import Status
-from dicomio.threads import in_thread
 from dicomio.wire.commands import CommandField
 from dicomio.wire.pdus import AssociateRQ
 
@@ -375,12 +376,12 @@ class Layer:
 
 
 def awaitable(func: Callable[..., Any]) -> Handler:
-    """A function as something to await: a plain `def` runs in a worker thread."""
+    """A function as something to await: a plain `def` runs in a worker thread, where `anyio.from_thread.run` works."""
     if inspect.iscoroutinefunction(func) or inspect.iscoroutinefunction(getattr(func, "__call__", None)):  # noqa: B004
         return func
 
     async def call(*args: Any) -> Any:
-        return await in_thread(func, *args)
+        return await anyio.to_thread.run_sync(func, *args)
 
     return call
 
