@@ -72,6 +72,8 @@ DeformableSpatialRegistrationStorage = "1.2.840.10008.5.1.4.1.1.66.3"
 SegmentationStorage = "1.2.840.10008.5.1.4.1.1.66.4"
 SurfaceSegmentationStorage = "1.2.840.10008.5.1.4.1.1.66.5"
 TractographyResultsStorage = "1.2.840.10008.5.1.4.1.1.66.6"
+LabelMapSegmentationStorage = "1.2.840.10008.5.1.4.1.1.66.7"
+HeightMapSegmentationStorage = "1.2.840.10008.5.1.4.1.1.66.8"
 RealWorldValueMappingStorage = "1.2.840.10008.5.1.4.1.1.67"
 SurfaceScanMeshStorage = "1.2.840.10008.5.1.4.1.1.68.1"
 SurfaceScanPointCloudStorage = "1.2.840.10008.5.1.4.1.1.68.2"
@@ -186,6 +188,9 @@ ImplantAssemblyTemplateStorage = "1.2.840.10008.5.1.4.44.1"
 ImplantTemplateGroupStorage = "1.2.840.10008.5.1.4.45.1"
 
 # Retired, but archives are full of them.
+StoredPrintStorage = "1.2.840.10008.5.1.1.27"
+HardcopyGrayscaleImageStorage = "1.2.840.10008.5.1.1.29"
+HardcopyColorImageStorage = "1.2.840.10008.5.1.1.30"
 UltrasoundMultiFrameImageStorageRetired = "1.2.840.10008.5.1.4.1.1.3"
 NuclearMedicineImageStorageRetired = "1.2.840.10008.5.1.4.1.1.5"
 UltrasoundImageStorageRetired = "1.2.840.10008.5.1.4.1.1.6"
@@ -276,6 +281,8 @@ STORAGE = (
     SegmentationStorage,
     SurfaceSegmentationStorage,
     TractographyResultsStorage,
+    LabelMapSegmentationStorage,
+    HeightMapSegmentationStorage,
     RealWorldValueMappingStorage,
     SurfaceScanMeshStorage,
     SurfaceScanPointCloudStorage,
@@ -388,6 +395,9 @@ STORAGE = (
     GenericImplantTemplateStorage,
     ImplantAssemblyTemplateStorage,
     ImplantTemplateGroupStorage,
+    StoredPrintStorage,
+    HardcopyGrayscaleImageStorage,
+    HardcopyColorImageStorage,
     UltrasoundMultiFrameImageStorageRetired,
     NuclearMedicineImageStorageRetired,
     UltrasoundImageStorageRetired,

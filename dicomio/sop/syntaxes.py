@@ -47,11 +47,23 @@ MPEG4HP42STEREO = "1.2.840.10008.1.2.4.106"
 MPEG4HP42STEREOF = "1.2.840.10008.1.2.4.106.1"
 HEVCMP51 = "1.2.840.10008.1.2.4.107"
 HEVCM10P51 = "1.2.840.10008.1.2.4.108"
+JPEGXLLossless = "1.2.840.10008.1.2.4.110"
+JPEGXLJPEGRecompression = "1.2.840.10008.1.2.4.111"
+JPEGXL = "1.2.840.10008.1.2.4.112"
 HTJ2KLossless = "1.2.840.10008.1.2.4.201"
 HTJ2KLosslessRPCL = "1.2.840.10008.1.2.4.202"
 HTJ2K = "1.2.840.10008.1.2.4.203"
 JPIPHTJ2KReferenced = "1.2.840.10008.1.2.4.204"
 JPIPHTJ2KReferencedDeflate = "1.2.840.10008.1.2.4.205"
 RLELossless = "1.2.840.10008.1.2.5"
+SMPTEST211020UncompressedProgressiveActiveVideo = "1.2.840.10008.1.2.7.1"
+SMPTEST211020UncompressedInterlacedActiveVideo = "1.2.840.10008.1.2.7.2"
+SMPTEST211030PCMDigitalAudio = "1.2.840.10008.1.2.7.3"
+DeflatedImageFrameCompression = "1.2.840.10008.1.2.8.1"
+
+# Retired
+RFC2557MIMEEncapsulation = "1.2.840.10008.1.2.6.1"
+XMLEncoding = "1.2.840.10008.1.2.6.2"
+Papyrus3ImplicitVRLittleEndian = "1.2.840.10008.1.20"
 
 UNCOMPRESSED = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian)
