@@ -1,0 +1,195 @@
+"""From the command line to an exit code."""
+
+import asyncio
+import os
+import sys
+from argparse import SUPPRESS, ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, NoReturn
+
+from dicomio import DicomError, __version__
+from dicomio.cli import demo, echoscu, storescp, storescu
+from dicomio.cli.errors import UsageError
+from dicomio.cli.options import TOOLS, Option, Tool, arguments_of, options_of
+from dicomio.cli.output import Output, complain, printable
+
+__all__ = ["main", "parse"]
+
+DONE: Final = 0
+REFUSED: Final = 1
+MISUSED: Final = 2
+INTERRUPTED: Final = 130
+
+RUN: Final[Mapping[str, Callable[[Namespace, Output], int]]] = {
+    "demo": demo.run,
+    "echoscu": echoscu.run,
+    "storescp": storescp.run,
+    "storescu": storescu.run,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one tool.
+
+    Args:
+        argv: its name and arguments; those of the process by default.
+
+    Returns:
+        The exit code.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words:
+        sys.stderr.write(overview())
+        return MISUSED
+    if words[0] in ("-h", "--help"):
+        sys.stdout.write(overview())
+        return DONE
+    if words[0] == "--version":
+        sys.stdout.write(f"dicomio {__version__}\n")
+        return DONE
+    for tool in TOOLS:
+        if tool.name == words[0]:
+            return run(tool, words[1:])
+    complain("", f"{words[0]!r} is not one of its tools: {', '.join(tool.name for tool in TOOLS)}")
+    return MISUSED
+
+
+def overview() -> str:
+    """What `dicomio --help` prints."""
+    tools = "".join(f"  {tool.name:<10} {tool.meaning}\n" for tool in TOOLS)
+    return f"usage: dicomio TOOL ...\n\nDICOM networking.\n\n{tools}\n`dicomio TOOL --help` tells more.\n"
+
+
+def run(tool: Tool, words: Sequence[str]) -> int:
+    """Runs a tool with its arguments."""
+    try:
+        args = parse(tool, words)
+    except UsageError as error:
+        complain(tool.name, str(error))
+        return MISUSED
+    except SystemExit:  # argparse has printed what --help or --version ask for
+        return DONE
+    with Output(tool, args.log_level, json=args.json) as output:
+        return guarded(RUN[tool.name], args, output)
+
+
+def guarded(func: Callable[[Namespace, Output], int], args: Namespace, output: Output) -> int:
+    """Runs the function of a tool; whatever it raises becomes one line and an exit code."""
+    try:
+        return func(args, output)
+    except UsageError as error:
+        output.error(str(error))
+        return MISUSED
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        output.error("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our results has gone; Python would say so once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return REFUSED
+    except (DicomError, OSError) as error:
+        output.error(str(error))
+        return REFUSED
+    except Exception as error:
+        output.error(f"internal error: {type(error).__name__}: {error}", error)
+        return REFUSED
+
+
+class Parser(ArgumentParser):
+    """An argument parser that raises instead of exiting."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message)
+
+
+def parse(tool: Tool, words: Sequence[str]) -> Namespace:
+    """Reads the arguments of a tool.
+
+    Raises:
+        UsageError: they are not right; the text names the option.
+        SystemExit: help or version was asked for, and printed.
+    """
+    return parser_of(tool).parse_args(list(canonical(words, options_of(tool.name))))
+
+
+def parser_of(tool: Tool) -> Parser:
+    """The parser of a tool, made from the table of options."""
+    parser = Parser(
+        prog=f"dicomio {tool.name}",
+        description=tool.meaning,
+        prefix_chars="-+",
+        allow_abbrev=False,
+        add_help=False,
+        argument_default=SUPPRESS,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    for argument in arguments_of(tool.name):
+        parser.add_argument(
+            argument.name.lower(),
+            metavar=argument.name,
+            help=argument.meaning,
+            nargs=argument.repeat or None,
+            type=argument.convert,
+            default=argument.default,
+        )
+    groups = {}
+    defaults: dict[str, object] = {}
+    for option in options_of(tool.name):
+        if option.group not in groups:
+            groups[option.group] = parser.add_argument_group(option.group)
+        groups[option.group].add_argument(*option.spellings, help=option.meaning, **keywords(option))
+        if defaults.get(option.attribute) is None:
+            defaults[option.attribute] = option.default
+    parser.set_defaults(**defaults)
+    return parser
+
+
+def keywords(option: Option) -> dict[str, Any]:
+    """What argparse calls the properties of an option."""
+    if option.action == "help":
+        return {"action": "help"}
+    if option.action == "version":
+        return {"action": "version", "version": f"dicomio {__version__}"}
+    if option.value:
+        return {"dest": option.attribute, "metavar": option.value, "type": option.convert}
+    return {"dest": option.attribute, "action": "store_const", "const": option.const}
+
+
+def canonical(words: Sequence[str], options: Sequence[Option]) -> Iterator[str]:
+    """The same arguments with long spellings: first the options, each with its value, then the rest.
+
+    argparse alone takes `-dhl` for `-d -h -l`, and a value that begins with a dash for an option.
+
+    Raises:
+        UsageError: an option is unknown, or lacks its value.
+    """
+    by_spelling = {spelling: option for option in options for spelling in option.spellings}
+    rest: list[str] = []
+    remaining = iter(words)
+    for word in remaining:
+        if word == "--":
+            rest += remaining
+        elif len(word) < 2 or word[0] not in "-+":
+            rest.append(word)
+        elif (option := by_spelling.get(word)) is None:
+            yield inline(word, by_spelling)
+        elif not option.value:
+            yield option.long
+        elif (value := next(remaining, None)) is None:
+            raise UsageError(f"option {word} needs a value ({option.value})")
+        else:
+            yield f"{option.long}={value}"
+    if any(word.startswith(("-", "+")) for word in rest):
+        yield "--"
+    yield from rest
+
+
+def inline(word: str, by_spelling: Mapping[str, Option]) -> str:
+    """An option with its value in one word, `--name=value`."""
+    name, equals, value = word.partition("=")
+    option = by_spelling.get(name)
+    if option is None or not name.startswith("--"):
+        raise UsageError(f"there is no option {printable(word)}")
+    if not equals or not option.value:
+        raise UsageError(f"option {name} takes no value")
+    return f"{option.long}={value}"

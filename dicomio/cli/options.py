@@ -1,0 +1,364 @@
+"""The tools, their arguments and their options: the one table from which parser and help are made.
+
+The spellings are those of the classic toolkit. Every option has a long spelling, `--name`, which stands last.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from dicomio import sop
+from dicomio.cli import values
+
+__all__ = ["ARGUMENTS", "OPTIONS", "TOOLS", "Argument", "Option", "Tool", "arguments_of", "options_of"]
+
+Convert: TypeAlias = Callable[[str], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """One subcommand.
+
+    Args:
+        name: of the subcommand.
+        meaning: what it does, in a sentence.
+        serves: it waits for peers, rather than going to one.
+    """
+
+    name: str
+    meaning: str
+    serves: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """A positional argument.
+
+    Args:
+        name: as it stands in the usage.
+        meaning: what it is for.
+        tools: names of the tools that have it.
+        repeat: how many there may be: `""` for one, `"?"`, `"+"` or `"*"`.
+        convert: what makes a value of the text.
+        default: the value where it is not given.
+    """
+
+    name: str
+    meaning: str
+    tools: tuple[str, ...]
+    repeat: str = ""
+    convert: Convert = str
+    default: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An option.
+
+    Args:
+        spellings: every way to write it, the long one last.
+        meaning: what it does.
+        tools: names of the tools that have it.
+        group: heading in the help.
+        value: what its value is called; empty for an option without one.
+        convert: what makes a value of the text.
+        name: attribute that holds the value; options with the same one exclude each other, the last one given wins.
+            By default the long spelling.
+        const: the value that an option without a value stands for.
+        default: the value where the option is not given.
+        action: what argparse does, where that is not to store a value.
+    """
+
+    spellings: tuple[str, ...]
+    meaning: str
+    tools: tuple[str, ...]
+    group: str
+    value: str = ""
+    convert: Convert = str
+    name: str = ""
+    const: object = True
+    default: object = None
+    action: str = ""
+
+    @property
+    def long(self) -> str:
+        """The long spelling."""
+        return self.spellings[-1]
+
+    @property
+    def attribute(self) -> str:
+        """The attribute that holds the value."""
+        return self.name or self.long.removeprefix("--").replace("-", "_")
+
+
+TOOLS: Final = (
+    Tool("echoscu", "Asks a peer for a sign of life (C-ECHO) and prints the round-trip times."),
+    Tool("storescu", "Sends DICOM files to a peer (C-STORE)."),
+    Tool("storescp", "Receives DICOM objects and writes them to files (Storage and Verification SCP).", serves=True),
+    Tool("demo", "Sends a study to a server of its own on this machine and compares every byte of what was stored."),
+)
+
+ALL: Final = tuple(tool.name for tool in TOOLS)
+SCUS: Final = ("echoscu", "storescu")
+STORE: Final = ("storescu",)
+SCP: Final = ("storescp",)
+NETWORK: Final = (*SCUS, *SCP)
+
+GENERAL: Final = "general options"
+CONNECTION: Final = "network options"
+INPUT: Final = "input options"
+SENDING: Final = "sending options"
+SYNTAX: Final = "transfer syntax options"
+OUTPUT: Final = "output options"
+TESTING: Final = "options for testing peers"
+EVENTS: Final = "event options"
+
+UNCOMPRESSED: Final = (sop.ExplicitVRLittleEndian, sop.ExplicitVRBigEndian, sop.ImplicitVRLittleEndian)
+
+# Letter, long name, what it is, and the transfer syntax that comes before the uncompressed ones.
+COMPRESSED: Final = (
+    ("s", "lossless", "JPEG lossless", "1.2.840.10008.1.2.4.70"),
+    ("y", "jpeg8", "JPEG lossy for 8 bit data", "1.2.840.10008.1.2.4.50"),
+    ("x", "jpeg12", "JPEG lossy for 12 bit data", "1.2.840.10008.1.2.4.51"),
+    ("v", "j2k-lossless", "JPEG 2000 lossless", "1.2.840.10008.1.2.4.90"),
+    ("w", "j2k-lossy", "JPEG 2000 lossy", "1.2.840.10008.1.2.4.91"),
+    ("t", "jls-lossless", "JPEG-LS lossless", "1.2.840.10008.1.2.4.80"),
+    ("u", "jls-lossy", "JPEG-LS lossy", "1.2.840.10008.1.2.4.81"),
+    ("m", "mpeg2", "MPEG2 Main Profile @ Main Level", "1.2.840.10008.1.2.4.100"),
+    ("h", "mpeg2-high", "MPEG2 Main Profile @ High Level", "1.2.840.10008.1.2.4.101"),
+    ("n", "mpeg4", "MPEG4 AVC/H.264 High Profile / Level 4.1", "1.2.840.10008.1.2.4.102"),
+    ("l", "mpeg4-bd", "MPEG4 AVC/H.264 BD-compatible", "1.2.840.10008.1.2.4.103"),
+    ("2", "mpeg4-2-2d", "MPEG4 AVC/H.264 High Profile / Level 4.2, 2D", "1.2.840.10008.1.2.4.104"),
+    ("3", "mpeg4-2-3d", "MPEG4 AVC/H.264 High Profile / Level 4.2, 3D", "1.2.840.10008.1.2.4.105"),
+    ("o", "mpeg4-2-st", "MPEG4 AVC/H.264 Stereo / Level 4.2", "1.2.840.10008.1.2.4.106"),
+    ("4", "hevc", "HEVC/H.265 Main Profile / Level 5.1", "1.2.840.10008.1.2.4.107"),
+    ("5", "hevc10", "HEVC/H.265 Main 10 Profile / Level 5.1", "1.2.840.10008.1.2.4.108"),
+    ("r", "rle", "RLE lossless", "1.2.840.10008.1.2.5"),
+    ("d", "deflated", "deflated Explicit VR Little Endian", "1.2.840.10008.1.2.1.99"),
+)
+
+
+def syntax_options(sign: str, verb: str, tool: str, implicit: str) -> Iterable[Option]:
+    """The options that prefer a transfer syntax: `-x…` of a sender, `+x…` of a receiver."""
+    explicit, big, little = UNCOMPRESSED
+    choices = [
+        ("=", f"{verb}-uncompr", f"{verb} uncompressed, Explicit VR Little Endian first", UNCOMPRESSED),
+        ("e", f"{verb}-little", f"{verb} Explicit VR Little Endian", UNCOMPRESSED),
+        ("b", f"{verb}-big", f"{verb} Explicit VR Big Endian", (big, explicit, little)),
+        ("i", implicit, f"{verb} Implicit VR Little Endian only", (little,)),
+    ]
+    for letter, name, meaning, uid in COMPRESSED:
+        choices.append((letter, f"{verb}-{name}", f"{verb} {meaning}", (uid, *UNCOMPRESSED)))
+    for letter, name, meaning, syntaxes in choices:
+        spellings = (f"{sign}x{letter}", f"--{name}")
+        yield Option(spellings, meaning, (tool,), SYNTAX, name="transfer_syntaxes", const=syntaxes)
+
+
+ARGUMENTS: Final = (
+    Argument("HOST", "host name or IP address of the peer", SCUS, convert=values.host),
+    Argument("PORT", "TCP port of the peer", SCUS, convert=values.port),
+    Argument("PATH", "DICOM file, or directory with +sd", STORE, "+"),
+    Argument("PORT", "TCP port (11112), 0 for any that is free", SCP, "?", convert=values.server_port, default=11112),
+)
+
+OPTIONS: Final = (
+    Option(("-h", "--help"), "print this help and exit", ALL, GENERAL, action="help"),
+    Option(("--version",), "print the version and exit", ALL, GENERAL, action="version"),
+    Option(("-v", "--verbose"), "tell what is done", ALL, GENERAL, name="log_level", const="info"),
+    Option(("-d", "--debug"), "tell everything", ALL, GENERAL, name="log_level", const="debug"),
+    Option(("-q", "--quiet"), "tell neither warnings nor errors", ALL, GENERAL, name="log_level", const="quiet"),
+    Option(
+        ("-ll", "--log-level"),
+        f"one of {', '.join(values.LOG_LEVELS)} (warn)",
+        ALL,
+        GENERAL,
+        "LEVEL",
+        values.log_level,
+        default="warn",
+    ),
+    Option(("--json",), "print results as JSON lines", ALL, GENERAL, default=False),
+    Option(("--no-progress",), "show no progress bar", ("storescu", "demo"), GENERAL, default=False),
+    Option(("-aet", "--aetitle"), "our AE title (the tool's name)", NETWORK, CONNECTION, "TITLE", values.ae_title),
+    Option(
+        ("-aec", "--call"),
+        "AE title of the peer",
+        SCUS,
+        CONNECTION,
+        "TITLE",
+        values.ae_title,
+        default="ANY-SCP",
+    ),
+    Option(("-to", "--timeout"), "seconds to connect (30)", SCUS, CONNECTION, "SECONDS", values.seconds, default=30.0),
+    Option(
+        ("-ta", "--acse-timeout"),
+        "seconds for opening and releasing an association (30)",
+        NETWORK,
+        CONNECTION,
+        "SECONDS",
+        values.seconds,
+        default=30.0,
+    ),
+    Option(
+        ("-td", "--dimse-timeout"),
+        "seconds for a message of the peer (unlimited; storescp: 600)",
+        NETWORK,
+        CONNECTION,
+        "SECONDS",
+        values.seconds,
+    ),
+    Option(
+        ("-pdu", "--max-pdu"),
+        "longest PDU to receive in bytes, 0 for any (262144)",
+        NETWORK,
+        CONNECTION,
+        "BYTES",
+        values.max_pdu,
+        default=262_144,
+    ),
+    Option(("--repeat",), "do it this often (1)", SCUS, CONNECTION, "NUMBER", values.count, default=1),
+    Option(("--abort",), "abort the association instead of releasing it", SCUS, CONNECTION, default=False),
+    Option(
+        ("--max-associations",),
+        "associations at once; more are rejected (1000)",
+        SCP,
+        CONNECTION,
+        "NUMBER",
+        values.count,
+    ),
+    Option(("-pm", "--promiscuous"), "accept any SOP class, private ones too", SCP, CONNECTION, default=False),
+    Option(("+sd", "--scan-directories"), "take the files of directories", STORE, INPUT, default=False),
+    Option(("+r", "--recurse"), "and of the directories within them", STORE, INPUT, default=False),
+    Option(("+sp", "--scan-pattern"), "of directories, only files with such names", STORE, INPUT, "GLOB"),
+    Option(("-nh", "--no-halt"), "go on after a failure", STORE, SENDING, default=False),
+    Option(("-R", "--required"), "propose only what the files need (always so)", STORE, SENDING, default=True),
+    Option(("--jobs",), "associations at once (1)", STORE, SENDING, "NUMBER", values.count, default=1),
+    *syntax_options("-", "propose", "storescu", "propose-implicit"),
+    Option(
+        ("+xa", "--accept-all"),
+        "accept every transfer syntax, the peer's choice first (default)",
+        SCP,
+        SYNTAX,
+        name="transfer_syntaxes",
+        const=None,
+    ),
+    *syntax_options("+", "prefer", "storescp", "implicit"),
+    Option(
+        ("-od", "--output-directory"),
+        "where files are written (storescp: the current directory)",
+        ("storescp", "demo"),
+        OUTPUT,
+        "DIRECTORY",
+    ),
+    Option(
+        ("+B", "--bit-preserving"),
+        "write data sets exactly as received (default)",
+        SCP,
+        OUTPUT,
+        name="bit_preserving",
+        default=True,
+    ),
+    Option(("-B", "--normal"), "decode and encode data sets anew", SCP, OUTPUT, name="bit_preserving", const=False),
+    Option(
+        ("-uf", "--default-filenames"),
+        "name files by their SOP Instance UID (default)",
+        SCP,
+        OUTPUT,
+        name="unique_filenames",
+        const=False,
+        default=False,
+    ),
+    Option(
+        ("+uf", "--unique-filenames"),
+        "give every file a name of its own",
+        SCP,
+        OUTPUT,
+        name="unique_filenames",
+    ),
+    Option(
+        ("-fe", "--filename-extension"),
+        "what file names end in (.dcm)",
+        SCP,
+        OUTPUT,
+        "EXTENSION",
+        values.name_part,
+        default=".dcm",
+    ),
+    Option(
+        ("-ss", "--sort-conc-studies"),
+        "a directory for each study: PREFIX and the time",
+        SCP,
+        OUTPUT,
+        "PREFIX",
+        values.name_part,
+    ),
+    Option(
+        ("-su", "--sort-on-study-uid"),
+        "a directory for each study: PREFIX and its UID",
+        SCP,
+        OUTPUT,
+        "PREFIX",
+        values.name_part,
+    ),
+    Option(
+        ("-sp", "--sort-on-patientname"),
+        "a directory for each study: the patient's name and the time",
+        SCP,
+        OUTPUT,
+        default=False,
+    ),
+    Option(("--refuse",), "reject every association", SCP, TESTING, default=False),
+    Option(("--reject",), "reject associations without an implementation class UID", SCP, TESTING, default=False),
+    Option(("--ignore",), "receive, but write nothing", SCP, TESTING, default=False),
+    Option(("--abort-after",), "abort after a data set, in place of the response", SCP, TESTING, default=False),
+    Option(("--abort-during",), "abort while a data set arrives", SCP, TESTING, default=False),
+    Option(
+        ("--sleep-after",),
+        "wait before each response",
+        SCP,
+        TESTING,
+        "SECONDS",
+        values.duration,
+        default=0.0,
+    ),
+    Option(
+        ("--sleep-during",),
+        "wait before taking each data set",
+        SCP,
+        TESTING,
+        "SECONDS",
+        values.duration,
+        default=0.0,
+    ),
+    Option(
+        ("-xcr", "--exec-on-reception"),
+        "command to run for each object; #p directory, #f file, #a calling and #c called AE title, #r address",
+        SCP,
+        EVENTS,
+        "COMMAND",
+    ),
+    Option(
+        ("-xcs", "--exec-on-eostudy"),
+        "command to run when a study is complete: an object of another one came, or -tos passed; as -xcr, without #f",
+        SCP,
+        EVENTS,
+        "COMMAND",
+    ),
+    Option(
+        ("-tos", "--eostudy-timeout"),
+        "seconds without an object after which a study is complete",
+        SCP,
+        EVENTS,
+        "SECONDS",
+        values.seconds,
+    ),
+)
+
+
+def options_of(tool: str) -> list[Option]:
+    """The options of a tool."""
+    return [option for option in OPTIONS if tool in option.tools]
+
+
+def arguments_of(tool: str) -> list[Argument]:
+    """The positional arguments of a tool."""
+    return [argument for argument in ARGUMENTS if tool in argument.tools]

@@ -1,0 +1,181 @@
+"""What the tools say: results on stdout, everything for humans on stderr."""
+
+import json
+import logging
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Final, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
+from rich.table import Table
+
+from dicomio.cli.options import Tool
+
+__all__ = ["Bar", "Output", "complain", "printable"]
+
+QUIET: Final = logging.CRITICAL + 10
+LEVELS: Final = {
+    "quiet": QUIET,
+    "fatal": logging.CRITICAL,
+    "error": logging.ERROR,
+    "warn": logging.WARNING,
+    "info": logging.INFO,
+    "debug": logging.DEBUG,
+    "trace": logging.DEBUG,
+}
+
+# Columns of a table that goes to a file or a pipe.
+TABLE_WIDTH: Final = 140
+
+
+def printable(text: str) -> str:
+    """The text on one line, with nothing in it that a terminal would obey: some of it comes from peers."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else " " if character == "\n" else ascii(character)[1:-1]
+        for character in text
+    )
+
+
+def complain(tool: str, text: str) -> None:
+    """Says on stderr why a tool does not run."""
+    sys.stderr.write(f"{f'dicomio {tool}'.strip()}: {printable(text)}\n")
+
+
+class Bar:
+    """A progress bar over objects and their bytes, or nothing where nobody would see it."""
+
+    def __init__(self, progress: Progress | None, task: TaskID | None) -> None:
+        self.progress = progress
+        self.task = task
+
+    @property
+    def visible(self) -> bool:
+        """Whether there is anything to see."""
+        return self.progress is not None
+
+    def advance(self, size: int) -> None:
+        """So many bytes more have been dealt with."""
+        if self.progress is not None and self.task is not None:
+            self.progress.advance(self.task, size)
+
+    def describe(self, text: str) -> None:
+        """Says what is being dealt with."""
+        if self.progress is not None and self.task is not None:
+            self.progress.update(self.task, description=printable(text))
+
+
+class Output(logging.Handler):
+    """The voice of a tool. In a `with` block it is also where log records go.
+
+    Args:
+        tool: whose.
+        level: name of the log level.
+        json: print results as JSON lines.
+    """
+
+    def __init__(self, tool: Tool, level: str, *, json: bool = False) -> None:
+        super().__init__()
+        self.tool = tool
+        self.threshold = LEVELS[level]
+        self.json = json
+        self.progress: Progress | None = None
+        self.before: dict[str, int] = {}
+
+    def __enter__(self) -> Self:
+        # What the library warns of is for who serves; who asks gets it as the error that ends the command.
+        library = max(self.threshold, logging.WARNING if self.tool.serves else logging.ERROR)
+        if self.threshold <= logging.INFO:
+            library = self.threshold
+        levels = {"": max(self.threshold, logging.WARNING), "dicomio": library, "dicomio.cli": self.threshold}
+        for name, level in levels.items():
+            self.before[name] = logging.getLogger(name).level
+            logging.getLogger(name).setLevel(level)
+        logging.getLogger().addHandler(self)
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        logging.getLogger().removeHandler(self)
+        for name, level in self.before.items():
+            logging.getLogger(name).setLevel(level)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes a log record, without its traceback unless everything is to be told."""
+        text = f"{record.levelname.lower()}: {record.getMessage()}"
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            text += f": {type(error).__name__}: {error}"
+        self.line(text)
+        self.trace(error)
+
+    # for humans
+
+    def line(self, text: str) -> None:
+        """One line on stderr."""
+        if self.progress is not None:
+            self.progress.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
+        else:
+            sys.stderr.write(f"{printable(text)}\n")
+            sys.stderr.flush()
+
+    def error(self, text: str, error: BaseException | None = None) -> None:
+        """Why the tool ends."""
+        if self.threshold < QUIET:
+            self.line(f"dicomio {self.tool.name}: {text}")
+            self.trace(error)
+
+    def trace(self, error: BaseException | None) -> None:
+        """Where an error comes from, when everything is to be told."""
+        if error is not None and self.threshold <= logging.DEBUG:
+            for line in "".join(traceback.format_exception(error)).splitlines():
+                self.line(f"  {line}")
+
+    @contextmanager
+    def bar(self, total: int, *, wanted: bool = True) -> Iterator[Bar]:
+        """A progress bar while the block runs, where stderr is a terminal.
+
+        Args:
+            total: bytes there are.
+            wanted: whether it was not switched off.
+        """
+        console = Console(stderr=True)
+        if not (wanted and console.is_terminal and self.threshold < QUIET):
+            yield Bar(None, None)
+            return
+        columns = TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn()
+        with Progress(*columns, console=console, redirect_stdout=False, redirect_stderr=False) as progress:
+            self.progress = progress
+            try:
+                yield Bar(progress, progress.add_task("", total=total))
+            finally:
+                self.progress = None
+
+    # results
+
+    def result(self, text: str, record: Mapping[str, object]) -> None:
+        """One result on stdout: a line of text, or with `--json` the record; nothing where the text is empty."""
+        if self.json:
+            sys.stdout.write(f"{json.dumps(record)}\n")
+        elif text:
+            sys.stdout.write(f"{encodable(printable(text))}\n")
+        sys.stdout.flush()
+
+    def table(self, table: Table) -> None:
+        """A table on stdout."""
+        console = Console(file=sys.stdout)
+        if not console.is_terminal:
+            console = Console(file=sys.stdout, width=TABLE_WIDTH)
+        console.print(table)
+
+
+def encodable(text: str) -> str:
+    """The text without what stdout has no bytes for."""
+    encoding = sys.stdout.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)

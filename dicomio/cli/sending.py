@@ -1,0 +1,168 @@
+"""Sending objects over associations at once, until all are sent or one fails."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from dicomio import (
+    Association,
+    DicomError,
+    Instance,
+    InvalidInstance,
+    PresentationContext,
+    Status,
+    StatusError,
+    connect,
+)
+from dicomio.cli.output import Bar
+from dicomio.cli.plan import Batch, target_of
+from dicomio.datasets import convert
+
+__all__ = ["Outcome", "Transfer"]
+
+logger = logging.getLogger("dicomio.cli.sending")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one object.
+
+    Args:
+        path: its file.
+        instance: what was to be sent; `None` where the file could not be read.
+        status: what the peer said; `None` where it was not asked, or did not say.
+        error: why it was not stored; `None` where it was.
+    """
+
+    path: Path
+    instance: Instance | None = None
+    status: Status | None = None
+    error: Exception | None = None
+
+    @property
+    def record(self) -> dict[str, object]:
+        """What `--json` prints."""
+        return {
+            "path": str(self.path),
+            "sop_class_uid": self.instance.sop_class_uid if self.instance else None,
+            "sop_instance_uid": self.instance.sop_instance_uid if self.instance else None,
+            "transfer_syntax_uid": self.instance.transfer_syntax if self.instance else None,
+            "status": f"0x{self.status:04X}" if self.status is not None else None,
+            "error": str(self.error) if self.error is not None else None,
+        }
+
+
+class Transfer:
+    """One run over a number of batches.
+
+    Args:
+        batches: what to send.
+        opener: opens an association with presentation contexts.
+        report: called with each outcome.
+        bar: shows the progress.
+        preferred: transfer syntaxes to convert to, best first.
+        halt: stop at the first failure.
+        abort: end associations by aborting them.
+
+    Attributes:
+        refusal: why an association could not be opened (any more), if so.
+    """
+
+    def __init__(
+        self,
+        batches: Sequence[Batch],
+        opener: Callable[[Sequence[PresentationContext]], connect],
+        report: Callable[[Outcome], None],
+        bar: Bar,
+        *,
+        preferred: Sequence[str] | None,
+        halt: bool,
+        abort: bool,
+    ) -> None:
+        self.batches: Final = deque(batches)
+        self.opener = opener
+        self.report = report
+        self.bar = bar
+        self.preferred = preferred
+        self.halt = halt
+        self.abort = abort
+        self.halted = False
+        self.refusal: DicomError | None = None
+
+    @property
+    def left(self) -> int:
+        """How many objects have not been tried."""
+        return sum(len(batch.instances) for batch in self.batches)
+
+    async def run(self, jobs: int) -> None:
+        """Sends everything over so many associations."""
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(min(jobs, self.left)):
+                tasks.create_task(self.work())
+
+    async def work(self) -> None:
+        """Sends batch after batch over one association at a time; a lost one is opened again."""
+        try:
+            while not self.halted and (batch := self.next_batch()) is not None:
+                async with self.opener(tuple(batch.contexts)) as association:
+                    logger.info("association with %s", association.peer)
+                    await self.send_batch(association, batch)
+                    if self.abort:
+                        association.abort(detail="as wanted by --abort")
+        except DicomError as error:
+            # The others may have room enough for the rest.
+            self.refusal = error
+            logger.info("%s", error)
+
+    def next_batch(self) -> Batch | None:
+        """One that has something left."""
+        while self.batches and not self.batches[0].instances:
+            self.batches.popleft()
+        return self.batches[0] if self.batches else None
+
+    async def send_batch(self, association: Association, batch: Batch) -> None:
+        """Sends object after object for as long as the association stands."""
+        while batch.instances and not self.halted and association.is_established:
+            instance = batch.instances.popleft()
+            outcome = await self.send(association, instance)
+            if outcome.error is not None and self.halt:
+                self.halted = True
+            self.report(outcome)
+
+    async def send(self, association: Association, instance: Instance) -> Outcome:
+        """Sends one object."""
+        path = instance.path or Path()
+        self.bar.describe(path.name)
+        sent = 0
+        try:
+            storing = association.store(await self.preferably(association, instance))
+            if self.bar.visible:
+                async for progress in storing:
+                    self.bar.advance(progress.bytes - sent)
+                    sent = progress.bytes
+            response = await storing
+        except (DicomError, OSError) as error:
+            status = Status(error.status) if isinstance(error, StatusError) else None
+            return Outcome(path, instance, status, error)
+        finally:
+            self.bar.advance(instance.length - sent)
+        if response.status.is_warning:
+            logger.warning("%s: %s answered with %s", path, association.peer, response.status)
+        else:
+            logger.info("%s: stored", path)
+        return Outcome(path, instance, response.status)
+
+    async def preferably(self, association: Association, instance: Instance) -> Instance:
+        """The object in the preferred transfer syntax, where that is possible."""
+        target = target_of(association, instance, self.preferred)
+        if target is None:
+            return instance
+        try:
+            return await asyncio.to_thread(convert, instance, target, association.limits)
+        except InvalidInstance as error:
+            logger.warning("%s: sent as it is: %s", instance.path, error)
+            return instance

@@ -1,0 +1,113 @@
+"""`dicomio storescu`: C-STORE of files."""
+
+import asyncio
+from argparse import Namespace
+from collections.abc import Sequence
+from typing import Final
+
+from dicomio import Address, Instance, PresentationContext, connect
+from dicomio.cli.errors import UsageError
+from dicomio.cli.inputs import Unreadable, named_files, read_heads
+from dicomio.cli.output import Output
+from dicomio.cli.plan import batches_of
+from dicomio.cli.scu import ae_title_of, complete, limits_of, peer_of, timeout_of, told
+from dicomio.cli.sending import Outcome, Transfer
+
+__all__ = ["run"]
+
+# Files looked at in one go of a worker thread, so that an interrupt need not wait for all of them.
+GLANCE: Final = 64
+
+
+def run(args: Namespace, output: Output) -> int:
+    """Runs the tool."""
+    return complete(StoreSCU(args, output).run())
+
+
+class StoreSCU:
+    """One run of the tool."""
+
+    def __init__(self, args: Namespace, output: Output) -> None:
+        self.args = args
+        self.output = output
+        self.peer: Address = peer_of(args)
+        self.stored = 0
+        self.failures: list[Outcome] = []
+
+    async def run(self) -> int:
+        """Looks at the files, sends them, and says what failed."""
+        args = self.args
+        instances = [instance for instance in await self.look() for _ in range(args.repeat)]
+        with self.output.bar(sum(instance.length for instance in instances), wanted=not args.no_progress) as bar:
+            transfer = Transfer(
+                batches_of(instances, args.transfer_syntaxes),
+                self.open,
+                self.report,
+                bar,
+                preferred=args.transfer_syntaxes,
+                halt=not args.no_halt,
+                abort=args.abort,
+            )
+            await transfer.run(args.jobs)
+        return self.conclude(transfer)
+
+    async def look(self) -> list[Instance]:
+        """The objects to send.
+
+        Raises:
+            UsageError: there are none, or one cannot be read and that is not to be passed over.
+        """
+        files = named_files(self.args)
+        instances: list[Instance] = []
+        while heads := await asyncio.to_thread(read_heads, files, GLANCE):
+            for head in heads:
+                if isinstance(head, Instance):
+                    instances.append(head)
+                else:
+                    self.pass_over(head)
+        if not instances and not self.failures:
+            raise UsageError("there are no DICOM files to send")
+        return instances
+
+    def pass_over(self, head: Unreadable) -> None:
+        """A file that cannot be sent: a failure where failures are passed over, else the end."""
+        reason = getattr(head.error, "strerror", None) or str(head.error)
+        if not self.args.no_halt:
+            raise UsageError(reason if str(head.path) in reason else f"{head.path}: {reason}")
+        self.report(Outcome(head.path, error=head.error))
+
+    def open(self, contexts: Sequence[PresentationContext]) -> connect:
+        """An association with the peer, still to be opened."""
+        return connect(
+            self.peer,
+            contexts=contexts,
+            ae_title=ae_title_of(self.args, "storescu"),
+            timeout=timeout_of(self.args),
+            limits=limits_of(self.args),
+        )
+
+    def report(self, outcome: Outcome) -> None:
+        """Takes note of an outcome; failures, and with `--json` all of them, are results."""
+        text = ""
+        if outcome.error is None:
+            self.stored += 1
+        else:
+            self.failures.append(outcome)
+            reason = str(outcome.error)
+            text = f"failed: {reason if str(outcome.path) in reason else f'{outcome.path}: {reason}'}"
+        self.output.result(text, outcome.record)
+
+    def conclude(self, transfer: Transfer) -> int:
+        """Says how it went, and finds the exit code."""
+        left, refused = transfer.left, [outcome for outcome in self.failures if outcome.instance is not None]
+        if not self.failures and not left:
+            return 0
+        if left and transfer.refusal is not None and not self.failures:
+            self.output.error(told(transfer.refusal, self.peer), transfer.refusal)
+            return 1
+        first = transfer.refusal if left and transfer.refusal is not None else self.failures[0].error
+        assert first is not None
+        total = self.stored + len(self.failures) + left
+        counts = f"{len(self.failures)} of {total} instances failed" + (f", {left} not sent" if left else "")
+        self.output.error(f"{counts}: {told(first, self.peer)}", first)
+        return 1 if refused or left else 2

@@ -1,0 +1,113 @@
+"""What the values of options have to look like. Each function raises `ArgumentTypeError` with the reason."""
+
+import math
+from argparse import ArgumentTypeError
+
+__all__ = [
+    "LOG_LEVELS",
+    "ae_title",
+    "count",
+    "duration",
+    "host",
+    "log_level",
+    "max_pdu",
+    "name_part",
+    "port",
+    "seconds",
+    "server_port",
+]
+
+LOG_LEVELS = ("fatal", "error", "warn", "info", "debug", "trace")
+
+
+def number(text: str) -> int:
+    """A whole number in decimal digits."""
+    if not (text.isascii() and text.isdigit()):
+        raise ArgumentTypeError(f"{text!r} is not a number")
+    return int(text)
+
+
+def count(text: str) -> int:
+    """How many of something: 1 or more."""
+    value = number(text)
+    if value < 1:
+        raise ArgumentTypeError("it must be at least 1")
+    return value
+
+
+def duration(text: str) -> float:
+    """Seconds, 0 or more."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is not a number of seconds") from None
+    if not (math.isfinite(value) and value >= 0):
+        raise ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return value
+
+
+def seconds(text: str) -> float:
+    """Seconds, more than 0."""
+    value = duration(text)
+    if not value:
+        raise ArgumentTypeError("it must be more than 0 seconds")
+    return value
+
+
+def server_port(text: str) -> int:
+    """A TCP port to listen on, 0 for any that is free."""
+    value = number(text)
+    if value > 65535:
+        raise ArgumentTypeError(f"port {value} is not between 0 and 65535")
+    return value
+
+
+def port(text: str) -> int:
+    """The TCP port of a peer."""
+    value = server_port(text)
+    if not value:
+        raise ArgumentTypeError("port 0 is not between 1 and 65535")
+    return value
+
+
+def max_pdu(text: str) -> int:
+    """The longest PDU to receive, in bytes (PS3.8 D.1)."""
+    value = number(text)
+    if value and not 4096 <= value <= 0xFFFFFFFF:
+        raise ArgumentTypeError(f"{value} is neither 0 (unlimited) nor at least 4096")
+    return value
+
+
+def ae_title(text: str) -> str:
+    """An AE title: 1 to 16 characters, neither backslash nor control characters (PS3.5 6.2)."""
+    title = text.strip(" ")
+    if not 1 <= len(title) <= 16:
+        raise ArgumentTypeError(f"{text!r} is not an AE title: it must have 1 to 16 characters")
+    if not (title.isascii() and title.isprintable()) or "\\" in title:
+        raise ArgumentTypeError(f"{text!r} is not an AE title: it has a character that is not allowed")
+    return title
+
+
+def host(text: str) -> str:
+    """A host name or IP address."""
+    try:
+        text.strip("[]").encode("idna")
+    except UnicodeError:
+        raise ArgumentTypeError(f"{text!r} is not a host name") from None
+    if not text.strip("[]") or not text.isprintable():
+        raise ArgumentTypeError(f"{text!r} is not a host name")
+    return text.strip("[]")
+
+
+def log_level(text: str) -> str:
+    """The name of a log level."""
+    if text.lower() not in LOG_LEVELS:
+        raise ArgumentTypeError(f"{text!r} is not one of {', '.join(LOG_LEVELS)}")
+    return text.lower()
+
+
+def name_part(text: str) -> str:
+    """A part of a file name that cannot lead to another directory."""
+    if not all(character.isprintable() and character not in "/\\" for character in text):
+        raise ArgumentTypeError(f"{text!r} cannot be part of a file name")
+    return text
