@@ -1,0 +1,1 @@
+"""Programs that the cells start as processes of their own: servers and clients of dicomio and of pynetdicom."""

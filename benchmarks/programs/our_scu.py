@@ -1,0 +1,69 @@
+"""A dicomio client that sends echoes or files over one association and prints how long that took, as JSON."""
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import dicomio
+from benchmarks.loops import run
+from benchmarks.proc import MEASURABLE, peak_kib, reset_peak, rss_kib
+from dicomio.sop import Verification
+
+
+async def echo(address: str, count: int) -> dict[str, float]:
+    """So many C-ECHOs, each after the answer to the one before."""
+    async with dicomio.connect(address, contexts=[Verification]) as association:
+        await association.echo()
+        started = time.perf_counter()
+        for _ in range(count):
+            await association.echo()
+        return {"seconds": time.perf_counter() - started}
+
+
+async def store(address: str, first: Path, files: Sequence[Path]) -> dict[str, float]:
+    """One small object, and then the others against the clock, over the same association."""
+    async with dicomio.Client(address) as client:
+        await client.store(first)
+        started = time.perf_counter()
+        outcomes = client.store_many(files)
+        await outcomes
+        seconds = time.perf_counter() - started
+    if outcomes.failures:
+        raise SystemExit(f"{len(outcomes.failures)} objects were not stored, the first: {outcomes.failures[0]}")
+    return {"seconds": seconds}
+
+
+def measuring_memory(work: Callable[[], dict[str, float]]) -> dict[str, float]:
+    """What work reports, and by how much memory grew meanwhile at its peak, where the system tells."""
+    if not MEASURABLE:
+        return work()
+    pid = os.getpid()
+    reset_peak(pid)
+    before = rss_kib(pid)
+    return work() | {"growth_kib": peak_kib(pid) - before}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--loop", required=True)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("echo").add_argument("--count", type=int, required=True)
+    storing = commands.add_parser("store")
+    storing.add_argument("--first", type=Path, required=True)
+    storing.add_argument("--folder", type=Path, required=True)
+    arguments = parser.parse_args()
+    address = f"BENCH@127.0.0.1:{arguments.port}"
+    if arguments.command == "echo":
+        report = run(echo(address, arguments.count), arguments.loop)
+    else:
+        files = sorted(arguments.folder.iterdir())
+        report = measuring_memory(lambda: run(store(address, arguments.first, files), arguments.loop))
+    print(json.dumps(report))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""Where a cell plays: directories, objects to send, and the servers that it keeps from round to round."""
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from benchmarks.objects import Corpus
+from benchmarks.processes import Server
+
+__all__ = ["Stage"]
+
+
+class Stage:
+    """Temporary directories and servers; all of it is gone when the block is left.
+
+    Args:
+        parent: the directory in which to work.
+    """
+
+    def __init__(self, parent: Path) -> None:
+        self.parent = parent
+        self.stack = ExitStack()
+        self.root = parent
+        self.servers: dict[str, tuple[Server, Path]] = {}
+        self.corpora: dict[tuple[int, int], Corpus] = {}
+
+    def __enter__(self) -> Self:
+        self.root = Path(tempfile.mkdtemp(prefix="dicomio-bench-", dir=self.parent))
+        self.stack.callback(shutil.rmtree, self.root)
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stack.close()
+
+    def corpus(self, size: int, count: int) -> Corpus:
+        """Objects to send, made when they are asked for first.
+
+        Args:
+            size: of the pixel data of each, bytes.
+            count: how many.
+        """
+        if (size, count) not in self.corpora:
+            self.corpora[size, count] = Corpus.make(self.root / f"objects-{size}-{count}", size, count)
+        return self.corpora[size, count]
+
+    def server(self, name: str, start: Callable[[Path, Path], Server]) -> tuple[Server, Path]:
+        """A server that is kept until the end of the cell, and its inbox.
+
+        Args:
+            name: of the server within the cell.
+            start: starts it, given the inbox and a file to log to.
+
+        Raises:
+            Failure: it cannot be started, or has ended since.
+        """
+        if name not in self.servers:
+            inbox = self.root / f"inbox-{len(self.servers)}"
+            inbox.mkdir()
+            server = start(inbox, self.root / f"log-{len(self.servers)}")
+            self.stack.callback(server.stop)
+            self.servers[name] = server, inbox
+        server, inbox = self.servers[name]
+        server.check()
+        return server, inbox
