@@ -45,106 +45,116 @@ TABLE = """
     0xFF01 PENDING_WARNING                          Pending: optional keys are not supported
 """
 
-# What codes mean in one service class only, or other than elsewhere (the annexes of PS3.4 in brackets).
+# What codes mean in one service class only, or other than elsewhere (the annexes of PS3.4 in brackets);
+# a code that belongs to one service class alone has its name here.
 SERVICE_TABLE = """
     storage (B.2.3)
-    0xA700 Out of resources
-    0xA900 Data set does not match SOP class
-    0xC000 Cannot understand
-    0xB000 Coercion of data elements
-    0xB006 Elements discarded
-    0xB007 Data set does not match SOP class
+    0xA700 - Out of resources
+    0xA900 - Data set does not match SOP class
+    0xC000 - Cannot understand
+    0xB000 - Coercion of data elements
+    0xB006 - Elements discarded
+    0xB007 - Data set does not match SOP class
     query (C.4.1)
-    0xA700 Out of resources
-    0xA900 Identifier does not match SOP class
-    0xC000 Unable to process
-    0xFE00 Matching terminated by a cancel request
-    0xFF00 Matches are continuing
-    0xFF01 Matches are continuing; optional keys are not supported
+    0xA700 - Out of resources
+    0xA900 - Identifier does not match SOP class
+    0xC000 - Unable to process
+    0xFE00 - Matching terminated by a cancel request
+    0xFF00 - Matches are continuing
+    0xFF01 - Matches are continuing; optional keys are not supported
+    0xA710 INVALID_PRIOR_RECORD_KEY Invalid prior record key
+    0xB001 MATCHING_REACHED_RESPONSE_LIMIT Response limit reached, a subsequent request may return more matches
     retrieve (C.4.2, C.4.3)
-    0xA701 Out of resources: unable to calculate number of matches
-    0xA702 Out of resources: unable to perform sub-operations
-    0xA801 Move destination unknown
-    0xA900 Identifier does not match SOP class
-    0xAA00 None of the frames requested were found in the SOP instance
-    0xAA01 Unable to create new object for this SOP class
-    0xAA02 Unable to extract frames
-    0xAA03 Time-based request received for a non-time-based original SOP instance
-    0xAA04 Invalid request
-    0xB000 Sub-operations complete with one or more failures
-    0xC000 Unable to process
-    0xFE00 Sub-operations terminated by a cancel request
-    0xFF00 Sub-operations are continuing
+    0xA701 - Out of resources: unable to calculate number of matches
+    0xA702 - Out of resources: unable to perform sub-operations
+    0xA801 - Move destination unknown
+    0xA900 - Identifier does not match SOP class
+    0xAA00 FRAMES_NOT_FOUND None of the frames requested were found in the SOP instance
+    0xAA01 UNABLE_TO_CREATE_OBJECT Unable to create new object for this SOP class
+    0xAA02 UNABLE_TO_EXTRACT_FRAMES Unable to extract frames
+    0xAA03 NOT_TIME_BASED Time-based request received for a non-time-based original SOP instance
+    0xAA04 INVALID_REQUEST Invalid request
+    0xB000 - Sub-operations complete with one or more failures
+    0xC000 - Unable to process
+    0xFE00 - Sub-operations terminated by a cancel request
+    0xFF00 - Sub-operations are continuing
     mpps (F.7.2, F.8.2)
-    0x0001 Requested optional attributes are not supported
-    0x0110 Performed procedure step object may no longer be updated
+    0x0001 - Requested optional attributes are not supported
+    0x0110 - Performed procedure step object may no longer be updated
+    commitment (J.3, PS3.3 C.14)
+    0x0110 - Processing failure
+    0x0112 - No such SOP instance
+    0x0119 - Class-instance conflict
+    0x0122 - Referenced SOP class not supported
+    0x0131 DUPLICATE_TRANSACTION_UID Duplicate transaction UID
+    0x0213 - Resource limitation
     print (H.4)
-    0xB600 Memory allocation not supported
-    0xB601 Film session printing is not supported
-    0xB602 Film session contains no image boxes (empty page)
-    0xB603 Film box contains no image boxes (empty page)
-    0xB604 Image size is larger than image box size, the image has been demagnified
-    0xB605 Requested minimum or maximum density is outside the printer's operating range
-    0xB609 Image size is larger than image box size, the image has been cropped to fit
-    0xB60A Image size or combined print image size is larger than image box size, the image has been decimated to fit
-    0xC600 Film session contains no film boxes
-    0xC601 Unable to create print job: print queue is full
-    0xC602 Unable to create print job: print queue is full
-    0xC603 Image size is larger than image box size
-    0xC605 Insufficient memory in printer to store the image
-    0xC613 Combined print image size is larger than image box size
-    0xC616 There is an existing film box that has not been printed
+    0xB600 MEMORY_ALLOCATION_NOT_SUPPORTED Memory allocation not supported
+    0xB601 FILM_SESSION_PRINTING_NOT_SUPPORTED Film session printing is not supported
+    0xB602 FILM_SESSION_EMPTY_PAGE Film session contains no image boxes (empty page)
+    0xB603 FILM_BOX_EMPTY_PAGE Film box contains no image boxes (empty page)
+    0xB604 IMAGE_DEMAGNIFIED Image size is larger than image box size, the image has been demagnified
+    0xB605 DENSITY_OUT_OF_RANGE Requested minimum or maximum density is outside the printer's operating range
+    0xB609 IMAGE_CROPPED Image size is larger than image box size, the image has been cropped to fit
+    0xB60A IMAGE_DECIMATED Image or combined print image is larger than the image box, it has been decimated to fit
+    0xC600 FILM_SESSION_WITHOUT_FILM_BOXES Film session contains no film boxes
+    0xC601 FILM_SESSION_PRINT_QUEUE_FULL Unable to create print job: print queue is full
+    0xC602 FILM_BOX_PRINT_QUEUE_FULL Unable to create print job: print queue is full
+    0xC603 IMAGE_LARGER_THAN_IMAGE_BOX Image size is larger than image box size
+    0xC605 INSUFFICIENT_PRINTER_MEMORY Insufficient memory in printer to store the image
+    0xC613 COMBINED_IMAGE_LARGER_THAN_IMAGE_BOX Combined print image size is larger than image box size
+    0xC616 FILM_BOX_NOT_PRINTED There is an existing film box that has not been printed
     media creation (S.3.2)
-    0xA510 An initiate media creation action is being processed
-    0xC201 Media creation request already completed
-    0xC202 Media creation request already in progress and cannot be interrupted
-    0xC203 Cancellation denied for unspecified reason
+    0xA510 MEDIA_CREATION_BEING_PROCESSED An initiate media creation action is being processed
+    0xC201 MEDIA_CREATION_COMPLETED Media creation request already completed
+    0xC202 MEDIA_CREATION_IN_PROGRESS Media creation request already in progress and cannot be interrupted
+    0xC203 MEDIA_CREATION_CANCELLATION_DENIED Cancellation denied for unspecified reason
     logging (P.2, V.4)
-    0xB101 Specified synchronization frame of reference UID does not match SCP's
-    0xB102 Study instance UID coercion: event logged under a different study instance UID
-    0xB104 IDs inconsistent in matching a current study: event logged
-    0xC101 Procedural logging not available for specified study instance UID
-    0xC102 Event information does not match template
-    0xC103 Cannot match event to a current study
-    0xC104 IDs inconsistent in matching a current study: event not logged
-    0xC10E Operator not authorized to add entry to medication administration record
-    0xC110 Patient cannot be identified from patient ID or admission ID
-    0xC111 Update of medication administration record failed
+    0xB101 SYNCHRONIZATION_FRAME_MISMATCH Specified synchronization frame of reference UID does not match SCP's
+    0xB102 STUDY_INSTANCE_UID_COERCION Study instance UID coercion: event logged under a different study instance UID
+    0xB104 IDS_INCONSISTENT_WARNING IDs inconsistent in matching a current study: event logged
+    0xC101 PROCEDURAL_LOGGING_NOT_AVAILABLE Procedural logging not available for specified study instance UID
+    0xC102 EVENT_DOES_NOT_MATCH_TEMPLATE Event information does not match template
+    0xC103 EVENT_WITHOUT_CURRENT_STUDY Cannot match event to a current study
+    0xC104 IDS_INCONSISTENT IDs inconsistent in matching a current study: event not logged
+    0xC10E OPERATOR_NOT_AUTHORIZED Operator not authorized to add entry to medication administration record
+    0xC110 PATIENT_NOT_IDENTIFIED Patient cannot be identified from patient ID or admission ID
+    0xC111 MEDICATION_RECORD_UPDATE_FAILED Update of medication administration record failed
     relevant patient (Q.2)
-    0xC100 More than one match found
-    0xC200 Unable to support requested template
+    0xC100 MORE_THAN_ONE_MATCH More than one match found
+    0xC200 TEMPLATE_NOT_SUPPORTED Unable to support requested template
     ups (CC.2)
-    0xB300 The UPS was created with modifications
-    0xB301 Deletion lock not granted
-    0xB304 The UPS is already in the requested state of CANCELED
-    0xB305 Coerced invalid values to valid values
-    0xB306 The UPS is already in the requested state of COMPLETED
-    0xC300 The UPS may no longer be updated
-    0xC301 The correct transaction UID was not provided
-    0xC302 The UPS is already IN PROGRESS
-    0xC303 The UPS may only become SCHEDULED via N-CREATE
-    0xC304 The UPS has not met final state requirements for the requested state change
-    0xC307 Specified SOP instance UID does not exist or is not a UPS instance managed by this SCP
-    0xC308 Receiving AE-TITLE is unknown to this SCP
-    0xC309 The provided value of UPS state was not SCHEDULED
-    0xC310 The UPS is not yet in the IN PROGRESS state
-    0xC311 The UPS is already COMPLETED
-    0xC312 The performer cannot be contacted
-    0xC313 Performer chooses not to cancel
-    0xC314 Specified action not appropriate for specified instance
-    0xC315 SCP does not support event reports
+    0xB300 UPS_CREATED_WITH_MODIFICATIONS The UPS was created with modifications
+    0xB301 UPS_DELETION_LOCK_NOT_GRANTED Deletion lock not granted
+    0xB304 UPS_ALREADY_CANCELED_WARNING The UPS is already in the requested state of CANCELED
+    0xB305 UPS_VALUES_COERCED Coerced invalid values to valid values
+    0xB306 UPS_ALREADY_COMPLETED_WARNING The UPS is already in the requested state of COMPLETED
+    0xC300 UPS_MAY_NO_LONGER_BE_UPDATED The UPS may no longer be updated
+    0xC301 UPS_TRANSACTION_UID_NOT_CORRECT The correct transaction UID was not provided
+    0xC302 UPS_ALREADY_IN_PROGRESS The UPS is already IN PROGRESS
+    0xC303 UPS_SCHEDULED_ONLY_BY_CREATE The UPS may only become SCHEDULED via N-CREATE
+    0xC304 UPS_FINAL_STATE_REQUIREMENTS_NOT_MET The UPS has not met the final state requirements of the change
+    0xC307 UPS_NOT_FOUND Specified SOP instance UID does not exist or is not a UPS instance managed by this SCP
+    0xC308 UPS_RECEIVING_AE_UNKNOWN Receiving AE-TITLE is unknown to this SCP
+    0xC309 UPS_NOT_CREATED_SCHEDULED The provided value of UPS state was not SCHEDULED
+    0xC310 UPS_NOT_IN_PROGRESS The UPS is not yet in the IN PROGRESS state
+    0xC311 UPS_ALREADY_COMPLETED The UPS is already COMPLETED
+    0xC312 UPS_PERFORMER_NOT_CONTACTED The performer cannot be contacted
+    0xC313 UPS_PERFORMER_DECLINES_TO_CANCEL Performer chooses not to cancel
+    0xC314 UPS_ACTION_NOT_APPROPRIATE Specified action not appropriate for specified instance
+    0xC315 UPS_EVENT_REPORTS_NOT_SUPPORTED SCP does not support event reports
     rt machine verification (DD.3)
-    0xC112 Applicable machine verification instance not found
-    0xC221 The referenced fraction group number does not exist in the referenced plan
-    0xC222 No beams exist within the referenced fraction group
-    0xC223 SCU already verifying and cannot currently process this request
-    0xC224 Referenced beam number not found within the referenced fraction group
-    0xC225 Referenced device or accessory not supported
-    0xC226 Referenced device or accessory not found within the referenced beam
-    0xC227 No such object instance
+    0xC112 MACHINE_VERIFICATION_NOT_FOUND Applicable machine verification instance not found
+    0xC221 FRACTION_GROUP_NOT_FOUND The referenced fraction group number does not exist in the referenced plan
+    0xC222 FRACTION_GROUP_WITHOUT_BEAMS No beams exist within the referenced fraction group
+    0xC223 ALREADY_VERIFYING SCU already verifying and cannot currently process this request
+    0xC224 BEAM_NOT_FOUND Referenced beam number not found within the referenced fraction group
+    0xC225 DEVICE_NOT_SUPPORTED Referenced device or accessory not supported
+    0xC226 DEVICE_NOT_FOUND Referenced device or accessory not found within the referenced beam
+    0xC227 NO_SUCH_OBJECT_INSTANCE No such object instance
     storage management (KK.2)
-    0xB010 Actual time of inventory completion differs from that requested
-    0xC002 Inventory creation not supported with the requested parameters
+    0xB010 INVENTORY_COMPLETION_TIME_DIFFERS Actual time of inventory completion differs from that requested
+    0xC002 INVENTORY_CREATION_NOT_SUPPORTED Inventory creation not supported with the requested parameters
 """
 
 # PS3.7 Annex C: what is neither of these is a failure.
@@ -203,6 +213,74 @@ class Status(int):
     CANCEL: ClassVar["Status"]
     PENDING: ClassVar["Status"]
     PENDING_WARNING: ClassVar["Status"]
+    INVALID_PRIOR_RECORD_KEY: ClassVar["Status"]
+    MATCHING_REACHED_RESPONSE_LIMIT: ClassVar["Status"]
+    FRAMES_NOT_FOUND: ClassVar["Status"]
+    UNABLE_TO_CREATE_OBJECT: ClassVar["Status"]
+    UNABLE_TO_EXTRACT_FRAMES: ClassVar["Status"]
+    NOT_TIME_BASED: ClassVar["Status"]
+    INVALID_REQUEST: ClassVar["Status"]
+    DUPLICATE_TRANSACTION_UID: ClassVar["Status"]
+    MEMORY_ALLOCATION_NOT_SUPPORTED: ClassVar["Status"]
+    FILM_SESSION_PRINTING_NOT_SUPPORTED: ClassVar["Status"]
+    FILM_SESSION_EMPTY_PAGE: ClassVar["Status"]
+    FILM_BOX_EMPTY_PAGE: ClassVar["Status"]
+    IMAGE_DEMAGNIFIED: ClassVar["Status"]
+    DENSITY_OUT_OF_RANGE: ClassVar["Status"]
+    IMAGE_CROPPED: ClassVar["Status"]
+    IMAGE_DECIMATED: ClassVar["Status"]
+    FILM_SESSION_WITHOUT_FILM_BOXES: ClassVar["Status"]
+    FILM_SESSION_PRINT_QUEUE_FULL: ClassVar["Status"]
+    FILM_BOX_PRINT_QUEUE_FULL: ClassVar["Status"]
+    IMAGE_LARGER_THAN_IMAGE_BOX: ClassVar["Status"]
+    INSUFFICIENT_PRINTER_MEMORY: ClassVar["Status"]
+    COMBINED_IMAGE_LARGER_THAN_IMAGE_BOX: ClassVar["Status"]
+    FILM_BOX_NOT_PRINTED: ClassVar["Status"]
+    MEDIA_CREATION_BEING_PROCESSED: ClassVar["Status"]
+    MEDIA_CREATION_COMPLETED: ClassVar["Status"]
+    MEDIA_CREATION_IN_PROGRESS: ClassVar["Status"]
+    MEDIA_CREATION_CANCELLATION_DENIED: ClassVar["Status"]
+    SYNCHRONIZATION_FRAME_MISMATCH: ClassVar["Status"]
+    STUDY_INSTANCE_UID_COERCION: ClassVar["Status"]
+    IDS_INCONSISTENT_WARNING: ClassVar["Status"]
+    PROCEDURAL_LOGGING_NOT_AVAILABLE: ClassVar["Status"]
+    EVENT_DOES_NOT_MATCH_TEMPLATE: ClassVar["Status"]
+    EVENT_WITHOUT_CURRENT_STUDY: ClassVar["Status"]
+    IDS_INCONSISTENT: ClassVar["Status"]
+    OPERATOR_NOT_AUTHORIZED: ClassVar["Status"]
+    PATIENT_NOT_IDENTIFIED: ClassVar["Status"]
+    MEDICATION_RECORD_UPDATE_FAILED: ClassVar["Status"]
+    MORE_THAN_ONE_MATCH: ClassVar["Status"]
+    TEMPLATE_NOT_SUPPORTED: ClassVar["Status"]
+    UPS_CREATED_WITH_MODIFICATIONS: ClassVar["Status"]
+    UPS_DELETION_LOCK_NOT_GRANTED: ClassVar["Status"]
+    UPS_ALREADY_CANCELED_WARNING: ClassVar["Status"]
+    UPS_VALUES_COERCED: ClassVar["Status"]
+    UPS_ALREADY_COMPLETED_WARNING: ClassVar["Status"]
+    UPS_MAY_NO_LONGER_BE_UPDATED: ClassVar["Status"]
+    UPS_TRANSACTION_UID_NOT_CORRECT: ClassVar["Status"]
+    UPS_ALREADY_IN_PROGRESS: ClassVar["Status"]
+    UPS_SCHEDULED_ONLY_BY_CREATE: ClassVar["Status"]
+    UPS_FINAL_STATE_REQUIREMENTS_NOT_MET: ClassVar["Status"]
+    UPS_NOT_FOUND: ClassVar["Status"]
+    UPS_RECEIVING_AE_UNKNOWN: ClassVar["Status"]
+    UPS_NOT_CREATED_SCHEDULED: ClassVar["Status"]
+    UPS_NOT_IN_PROGRESS: ClassVar["Status"]
+    UPS_ALREADY_COMPLETED: ClassVar["Status"]
+    UPS_PERFORMER_NOT_CONTACTED: ClassVar["Status"]
+    UPS_PERFORMER_DECLINES_TO_CANCEL: ClassVar["Status"]
+    UPS_ACTION_NOT_APPROPRIATE: ClassVar["Status"]
+    UPS_EVENT_REPORTS_NOT_SUPPORTED: ClassVar["Status"]
+    MACHINE_VERIFICATION_NOT_FOUND: ClassVar["Status"]
+    FRACTION_GROUP_NOT_FOUND: ClassVar["Status"]
+    FRACTION_GROUP_WITHOUT_BEAMS: ClassVar["Status"]
+    ALREADY_VERIFYING: ClassVar["Status"]
+    BEAM_NOT_FOUND: ClassVar["Status"]
+    DEVICE_NOT_SUPPORTED: ClassVar["Status"]
+    DEVICE_NOT_FOUND: ClassVar["Status"]
+    NO_SUCH_OBJECT_INSTANCE: ClassVar["Status"]
+    INVENTORY_COMPLETION_TIME_DIFFERS: ClassVar["Status"]
+    INVENTORY_CREATION_NOT_SUPPORTED: ClassVar["Status"]
 
     def __new__(cls, value: int) -> "Status":
         if not 0 <= value <= 0xFFFF:
@@ -247,8 +325,8 @@ class Status(int):
 
     @property
     def meaning(self) -> str:
-        """What it means, in words."""
-        return self.meaning_for("")
+        """What it means, in words; of a code that one service class alone defines, with that service class."""
+        return MEANINGS.get(self) or ELSEWHERE.get(self) or self.meaning_for("")
 
     def meaning_for(self, service: str) -> str:
         """What it means in a service class.
@@ -256,10 +334,11 @@ class Status(int):
         Args:
             service: `"storage"`, `"query"`, `"retrieve"`, `"print"`, `"ups"` …, a key of `SERVICE_MEANINGS`.
         """
-        words = SERVICE_MEANINGS.get(service, {})
-        for code in (int(self), *(self & mask for start, mask in RANGES.items() if self & mask == start)):
-            if code in words or code in MEANINGS:
-                return words.get(code) or MEANINGS[code]
+        codes = (int(self), *(start for start, mask in RANGES.items() if self & mask == start))
+        for meanings in (SERVICE_MEANINGS.get(service, {}), MEANINGS):
+            for code in codes:
+                if code in meanings:
+                    return meanings[code]
         return f"{self.category} of no standard meaning"
 
     def __str__(self) -> str:
@@ -269,28 +348,29 @@ class Status(int):
         return f"<Status 0x{int(self):04X} {self.category}: {self.meaning}>"
 
 
-def read_table() -> dict[int, str]:
-    """Makes the named statuses and returns their meanings."""
-    meanings = {}
-    for line in TABLE.strip().splitlines():
-        code, name, words = line.split(maxsplit=2)
+def read_line(line: str) -> tuple[int, str]:
+    """Gives `Status` the name that stands in a line of a table, and returns the code and its meaning."""
+    code, name, words = line.split(maxsplit=2)
+    if name != "-":
         setattr(Status, name, Status(int(code, 16)))
-        meanings[int(code, 16)] = words
-    return meanings
+    return int(code, 16), words
 
 
 def read_service_table() -> dict[str, dict[int, str]]:
     """The meanings of statuses by service class."""
     services: dict[str, dict[int, str]] = {}
-    words: dict[int, str] = {}
+    meanings: dict[int, str] = {}
     for line in SERVICE_TABLE.strip().splitlines():
-        head, _, rest = line.strip().partition(" ")
-        if head.startswith("0x"):
-            words[int(head, 16)] = rest
+        if "0x" in line:
+            code, words = read_line(line)
+            meanings[code] = words
         else:
-            words = services.setdefault(line.strip().partition(" (")[0], {})
+            meanings = services[line.partition("(")[0].strip()] = {}
     return services
 
 
-MEANINGS: Mapping[int, str] = read_table()
+MEANINGS: Mapping[int, str] = dict(read_line(line) for line in TABLE.strip().splitlines())
 SERVICE_MEANINGS: Mapping[str, Mapping[int, str]] = read_service_table()
+ELSEWHERE: Mapping[int, str] = {
+    code: f"{words} ({service})" for service, meanings in SERVICE_MEANINGS.items() for code, words in meanings.items()
+}

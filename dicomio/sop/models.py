@@ -77,7 +77,7 @@ COMPOSITE_INSTANCE_ROOT = QueryModel(
     classes.CompositeInstanceRootRetrieveGet,
 )
 COMPOSITE_INSTANCE_WITHOUT_BULK_DATA = QueryModel(
-    "Composite Instance Without Bulk Data", get=classes.CompositeInstanceRetrieveWithoutBulkDataGet
+    "Composite Instance Retrieve Without Bulk Data", get=classes.CompositeInstanceRetrieveWithoutBulkDataGet
 )
 WORKLIST = QueryModel("Modality Worklist", classes.ModalityWorklistInformationModelFind)
 RELEVANT_PATIENT_GENERAL = QueryModel(
