@@ -172,6 +172,9 @@ def plain(events: Iterable[UpperLayerEvent]) -> list[tuple[object, ...]]:
                 found.append(("data", *pending))
                 pending = None
         else:
+            if pending is not None:
+                found.append(("part of data", *pending))
+                pending = None
             found.append(named(event))
     return found if pending is None else [*found, ("part of data", *pending)]
 
