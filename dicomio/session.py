@@ -408,9 +408,7 @@ class UpperLayer:
 
     def take_events(self) -> list[UpperLayerEvent]:
         """The events since the last time."""
-        events = self.events
-        if events:
-            self.events = []
+        events, self.events = self.events, []
         return events
 
     def send_outgoing(self) -> None:
