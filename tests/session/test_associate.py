@@ -6,7 +6,14 @@ import pytest
 
 from dicomio.errors import AbortReason, LocalProtocolError, RemoteProtocolError
 from dicomio.machine import State
-from dicomio.session import Aborted, AssociateAccepted, AssociateRejected, AssociateRequested, UpperLayer
+from dicomio.session import (
+    Aborted,
+    AssociateAccepted,
+    AssociateRejected,
+    AssociateRequested,
+    ReleaseConfirmed,
+    UpperLayer,
+)
 from dicomio.wire.commands import encode as encode_command
 from dicomio.wire.items import PresentationContextAC
 from dicomio.wire.pdata import pack_message
@@ -154,6 +161,13 @@ def test_bytes_after_the_connection_are_dropped(requestor: bool, state: State) -
 
 
 @pytest.mark.parametrize("requestor, state", [situation for situation in SITUATIONS if situation[1] not in (1, 4)])
+def test_events_belong_to_whoever_got_them(requestor: bool, state: State) -> None:
+    upper = bring(requestor, state)
+    upper.receive(b"", NOW).append(ReleaseConfirmed())
+    assert upper.receive(b"", NOW) == []
+
+
+@pytest.mark.parametrize("requestor, state", [situation for situation in SITUATIONS if situation[1] not in (1, 4)])
 def test_bytes_after_the_close_are_dropped(requestor: bool, state: State) -> None:
     upper = bring(requestor, state)
     events = upper.receive(USER_ABORT + RQ + AC + ECHO_PDU, NOW)
@@ -168,12 +182,12 @@ def test_bytes_after_the_close_are_dropped(requestor: bool, state: State) -> Non
 @pytest.mark.parametrize("state", [State.Sta2, State.Sta13])
 def test_artim_expires(state: State) -> None:
     upper = bring(False, state)
-    assert upper.timer == NOW + ARTIM
-    assert upper.handle_timer(NOW + ARTIM - 0.001) == []
+    due = upper.timer
+    assert due == NOW + ARTIM
+    assert upper.handle_timer(due - 0.001) == []
     assert (upper.state, upper.wants_close) == (state, False)
-    assert upper.handle_timer(NOW + ARTIM) == []
-    assert upper.timer is None
-    assert (upper.state, upper.wants_close, upper.output) == (State.Sta1, True, [])
+    assert upper.handle_timer(due) == []
+    assert (upper.state, upper.wants_close, upper.timer, upper.output) == (State.Sta1, True, None, [])
     assert upper.handle_timer(NOW + 1000) == []
 
 
