@@ -1,14 +1,14 @@
 """What handlers get: one typed object for each kind of request of a peer."""
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, ParamSpec
 
 from pydicom.dataset import Dataset
 
-from dicomio.body import HELD, Body
+from dicomio.body import HELD, Body, Piece
 from dicomio.config import Address
 from dicomio.datasets import Instance, file_header, safe_name
 from dicomio.datasets.instance import StrPath
@@ -194,6 +194,7 @@ class StoreRequest(Request):
         """Moves the data set from the connection to a file, one vectored write for each buffer."""
         file = NewFile(path, f"{safe_name(self.sop_instance_uid)}.dcm", fsync=fsync)
         chunks: list[bytes | memoryview] = [self.file_header()]
+        pieces: list[Piece] = []
         last = False
         try:
             while not last:
@@ -206,9 +207,9 @@ class StoreRequest(Request):
                 progress.offer(StoreProgress(self.received, self.received if last else None))
                 await in_thread(file.write, chunks, last=last)
                 chunks.clear()
-                for piece in pieces:
-                    piece.release()
+                release_all(pieces)
         except BaseException:
+            release_all(pieces)
             await in_thread(file.discard)
             raise
         return file.path
@@ -224,6 +225,12 @@ class StoreRequest(Request):
             sending_ae=self.peer.ae_title,
             receiving_ae=self.inbound.provider.local.ae_title,
         )
+
+
+def release_all(pieces: Iterable[Piece]) -> None:
+    """Lets go of the bytes of pieces; for those already let go of it does nothing."""
+    for piece in pieces:
+        piece.release()
 
 
 def checked_uid(uid: str, what: str) -> str:
