@@ -239,6 +239,7 @@ class Server:
                 del self.per_host[host]
             # Its connection is still to be closed, and counts as any other without an association until then.
             self.half_open[association] = None
+            self.wait_for_handlers(association)
             self.app.closed(association)
         if isinstance(error, AssociationReleased):
             logger.debug("%s: %s", association.peer, error)
@@ -246,6 +247,13 @@ class Server:
             logger.warning("%s: aborted: %s", association.peer, error)
         else:
             logger.info("%s: %s", association.peer, error)
+
+    def wait_for_handlers(self, association: Association) -> None:
+        """Has `wait_closed` wait for the handlers of an association that is over, which may have to clean up."""
+        for inbound in association.serving.values():
+            if inbound.task is not None:
+                self.app.background.add(inbound.task)
+                inbound.task.add_done_callback(self.app.background.discard)
 
     def connection_lost(self, association: Association) -> None:
         self.connections.discard(association)
