@@ -6,6 +6,7 @@ for every request of the peer that is being served.
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from dicomio.body import Body
@@ -393,6 +394,7 @@ class DimseProvider:
                 waiter.set_result(None)
         self.pending.clear()
         self.outbox.clear()
+        self.protocol.abandon()
         self.end_serving(error)
         if self.on_end is not None:
             self.on_end(self, error)
@@ -441,6 +443,18 @@ class DimseProvider:
             self.protocol.write(message)
         else:
             self.outbox.append(message)
+
+    async def drain(self) -> None:
+        """Waits until the transport holds nothing of what was written.
+
+        Raises:
+            DicomError: the association is over.
+        """
+        # Why the association is over says more than that its connection is gone.
+        with suppress(ConnectionLost):
+            await self.protocol.drain()
+        if self.ended is not None:
+            raise self.ended.with_traceback(None)
 
     async def exclusive(self) -> asyncio.Future[None]:
         """Waits for the right to send a message in several writes; messages never interleave (PS3.7 6.3).

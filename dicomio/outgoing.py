@@ -210,7 +210,7 @@ async def send_message(
             if progress is not None:
                 progress(sent)
             if not last:
-                await provider.protocol.drain()
+                await provider.drain()
     except BaseException as error:
         if not started:
             provider.forget(pending)

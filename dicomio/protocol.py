@@ -99,9 +99,11 @@ class UpperLayerProtocol(asyncio.BufferedProtocol):
         self.closed = self.loop.create_future()
         self.writers: list[asyncio.Future[None]] = []
         self.writing_paused = False
+        self.unsent = 0
+        self.abandoned = False
         self.reading_paused = 0
         self.artim = Deadline(self.loop, self.artim_expired)
-        self.write_deadline = Deadline(self.loop, owner.write_timed_out)
+        self.write_deadline = Deadline(self.loop, self.write_due)
         self.last_received = self.loop.time()
 
     # asyncio.BufferedProtocol
@@ -152,6 +154,7 @@ class UpperLayerProtocol(asyncio.BufferedProtocol):
 
     def pause_writing(self) -> None:
         self.writing_paused = True
+        self.unsent = self.write_queue_size
         if self.write_timeout is not None:
             self.write_deadline.set(self.loop.time() + self.write_timeout)
 
@@ -180,12 +183,12 @@ class UpperLayerProtocol(asyncio.BufferedProtocol):
         self.transport.write(data)
 
     async def drain(self) -> None:
-        """Waits until the transport holds nothing of what was written.
+        """Waits until the transport holds nothing of what was written, or nobody needs it to be sent any more.
 
         Raises:
             ConnectionLost: the connection is gone.
         """
-        while self.writing_paused and self.lost is None:
+        while self.writing_paused and self.lost is None and not self.abandoned:
             waiter = self.loop.create_future()
             self.writers.append(waiter)
             try:
@@ -210,7 +213,11 @@ class UpperLayerProtocol(asyncio.BufferedProtocol):
         if upper.timer != self.artim.at:
             self.artim.set(upper.timer)
         if upper.wants_close and self.transport is not None:
-            self.transport.close()
+            # `close` waits for a peer that may have stopped reading; when it is time to close, nothing matters to it.
+            if self.write_queue_size:
+                self.transport.abort()
+            else:
+                self.transport.close()
 
     def pause_reading(self, cause: int = BODY) -> None:
         """Lets TCP hold the peer back, for as long as the cause (`BODY` or `QUEUE`) lasts."""
@@ -230,7 +237,20 @@ class UpperLayerProtocol(asyncio.BufferedProtocol):
         if self.transport is not None:
             self.transport.abort()
 
+    def abandon(self) -> None:
+        """The association is over: nobody waits for what is unsent."""
+        self.abandoned = True
+        self.wake_writers()
+
     # inside
+
+    def write_due(self) -> None:
+        """The peer has not taken everything in time; as long as it takes something it gets more."""
+        unsent, self.unsent = self.unsent, self.write_queue_size
+        if self.unsent < unsent and self.write_timeout is not None:
+            self.write_deadline.set(self.loop.time() + self.write_timeout)
+        else:
+            self.owner.write_timed_out()
 
     def acknowledge_now(self) -> None:
         """Re-arms quick acknowledgement: the peer's Nagle algorithm waits for it in the middle of a message."""
