@@ -257,6 +257,9 @@ class Application:
         try:
             request = REQUEST_TYPES.get(inbound.command.field, UnknownRequest)(inbound)
             status, comment = self.status_of(await self.call(handler, request)), ""
+        except asyncio.CancelledError:
+            give_up(inbound)
+            raise
         except Exception as error:
             status, comment = self.status_for(error, request or inbound)
         if inbound.provider.ended is not None:
@@ -277,7 +280,7 @@ class Application:
                 status, comment = Status.CANNOT_UNDERSTAND, "no data set"
         answer(inbound, status, comment)
         if inbound.provider.write_queue_size:
-            await inbound.provider.protocol.drain()
+            await inbound.provider.drain()
 
     async def call(self, handler: Handler, request: Request) -> Any:
         """Calls a handler through the middleware."""
@@ -384,6 +387,16 @@ def awaitable(func: Callable[..., Any]) -> Handler:
         return await anyio.to_thread.run_sync(func, *args)
 
     return call
+
+
+def give_up(inbound: Inbound) -> None:
+    """Ends a request whose handler was cancelled, so that the peer does not wait for a response that never comes."""
+    if inbound.provider.ended is not None:
+        return
+    if inbound.receiving:
+        inbound.provider.abort(detail="a handler was cancelled in the middle of a data set")
+    else:
+        answer(inbound, Status.CANCEL if inbound.cancelled else Status.PROCESSING_FAILURE, "cancelled")
 
 
 async def say_success(request: Request) -> Status:
