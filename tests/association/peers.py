@@ -255,12 +255,16 @@ class Interrupted:
         awaitable: what to await.
         at: 0 for its first `await` that really waits.
         later: turns of the event loop between that moment and the cancellation.
+        instead: what to do then, in place of cancelling.
     """
 
-    def __init__(self, awaitable: Awaitable[Any], at: int, later: int) -> None:
+    def __init__(
+        self, awaitable: Awaitable[Any], at: int, later: int, instead: Callable[[], object] | None = None
+    ) -> None:
         self.awaitable = awaitable
         self.at = at
         self.later = later
+        self.instead = instead
         self.reached = False
 
     def __await__(self) -> Generator[Any, None, Any]:
@@ -275,7 +279,7 @@ class Interrupted:
                 return end.value
             if count == self.at:
                 self.reached = True
-                after_turns(self.later, task.cancel)
+                after_turns(self.later, self.instead or task.cancel)
             thrown = None
             try:
                 yield waiting_for
