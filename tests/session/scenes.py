@@ -1,23 +1,23 @@
 """Upper layers brought into each state by real PDUs and primitives, and what they do in a form to compare."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 
 from dicomio.config import Limits, PresentationContext
 from dicomio.errors import AbortReason
 from dicomio.machine import Event, State
 from dicomio.messages import CommandReceived, DataReceived
-from dicomio.negotiation import AcceptedContext, Supported, accept, conclude, propose
+from dicomio.negotiation import AcceptedContext, Agreement, Supported, accept, conclude, propose
 from dicomio.session import (
     Aborted,
     AssociateAccepted,
     AssociateRejected,
     AssociateRequested,
-    ReleaseRequested,
     UpperLayer,
     UpperLayerEvent,
 )
 from dicomio.wire.commands import Command, CommandField
-from dicomio.wire.pdus import Abort, AssociateRJ, AssociateRQ, ReleaseRP, ReleaseRQ, encode
+from dicomio.wire.pdus import Abort, AssociateAC, AssociateRJ, AssociateRQ, ReleaseRP, ReleaseRQ, encode
 
 NOW = 100.0
 ARTIM = 30.0
@@ -191,8 +191,15 @@ def named(event: UpperLayerEvent) -> tuple[object, ...]:
             return (type(event).__name__,)
 
 
+@cache
+def answer_to(pdu: AssociateRQ) -> tuple[AssociateAC, Agreement]:
+    """Accepts whatever can be accepted; kept, since the same request is answered thousands of times."""
+    answer = accept(pdu, lambda uid: Supported(uid, None), maximum_length=16384)
+    return answer, conclude(pdu, answer, requestor=False)
+
+
 class Talk:
-    """One end of a conversation that answers at once, as a server does, and keeps what happened.
+    """One end of a conversation that answers an A-ASSOCIATE-RQ at once, as a server does, and keeps what happened.
 
     Args:
         upper: the upper layer of this end.
@@ -227,17 +234,17 @@ class Talk:
             case AssociateAccepted(pdu):
                 assert upper.request is not None
                 upper.establish(conclude(upper.request, pdu, requestor=True).contexts, pdu.user.maximum_length or 0)
-            case ReleaseRequested() if upper.state in (State.Sta8, State.Sta9, State.Sta12):
-                upper.confirm_release(NOW)
-            case CommandReceived(context_id, command) if command.field == CommandField.C_ECHO_RQ:
-                if upper.state is State.Sta6:
-                    self.sent += upper.message(context_id, ECHO_RESPONSE)
 
     def answer_request(self, pdu: AssociateRQ) -> None:
-        answer = accept(pdu, lambda uid: Supported(uid, None), maximum_length=16384)
-        agreement = conclude(pdu, answer, requestor=False)
+        answer, agreement = answer_to(pdu)
         self.upper.establish(agreement.contexts, agreement.send_maximum)
         self.upper.accept(answer)
+
+    def take_turn(self) -> None:
+        """Answers what can wait until the peer has said all."""
+        if self.upper.state in (State.Sta8, State.Sta9, State.Sta12):
+            self.upper.confirm_release(NOW)
+        self.collect()
 
     def collect(self) -> None:
         self.sent += self.upper.take_output()
