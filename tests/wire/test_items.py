@@ -175,8 +175,9 @@ def test_a_length_inside_a_sub_item_cannot_overrun_it(data: bytes) -> None:
         ),
         (item(0x57, prefixed("1.2") + prefixed("") + b"\0\0"), "service class UID is empty"),
         (item(0x57, prefixed("1.2") * 2 + prefixed(prefixed("1.2 "))), "related general SOP class UID is padded"),
+        (item(0x56, prefixed("1.2") + b"\0\1\1"), "extended negotiation information seems to begin with its length"),
         (item(0x56, prefixed("1.2") + b"\0\2\1\1"), "extended negotiation information seems to begin with its length"),
-        (item(0x58, b"\x09\0" + prefixed("me") + prefixed("")), "user identity of type 9"),
+        (item(0x58, b"\x06\0" + prefixed("me") + prefixed("")), "user identity of type 6"),
         (item(0x58, b"\0\0" + prefixed("me") + prefixed("")), "user identity of type 0"),
         (item(0x55, b"NAME "), "implementation version name is padded"),
         (item(0x55, b"NAME\0"), "implementation version name is padded"),
@@ -234,6 +235,13 @@ def test_a_flag_is_set_by_any_value_but_zero(byte: int) -> None:
     assert quirks == ()
 
 
+@pytest.mark.parametrize("kind", [1, 2, 3, 4, 5])
+def test_user_identities_of_the_types_of_the_standard_are_no_quirk(kind: int) -> None:
+    user, quirks = read_user(REQUIRED_BYTES + item(0x58, bytes([kind, 0]) + prefixed("me") + prefixed("")))
+    assert user.user_identity == UserIdentityRQ(kind, b"me")
+    assert quirks == ()
+
+
 @pytest.mark.parametrize("information", [b"", b"\0\0", b"\1", b"\1\1\1\1", b"\0\1\1\1"])
 def test_extended_negotiation_information_is_opaque(information: bytes) -> None:
     user, quirks = read_user(REQUIRED_BYTES + item(0x56, prefixed(CT) + information))
@@ -268,6 +276,7 @@ def test_passwords_are_not_shown() -> None:
         (b"1.2.84", "1.2.84", ()),
         (b"1" * 64, "1" * 64, ()),
         (b"1" * 65, "1" * 65, ("x is longer than 64 characters",)),
+        (b"a" * 64, "a" * 64, (f"x '{'a' * 64}' has characters that no UID has",)),
         (b"1.2\0", "1.2", ("x is padded",)),
         (b"1.2 ", "1.2", ("x is padded",)),
         (b"1.2 \0 \0", "1.2", ("x is padded",)),
@@ -423,11 +432,12 @@ def test_odd_proposals_are_tolerated(data: bytes, context: PresentationContextRQ
             PresentationContextAC(3, 4, ""),
             ("transfer syntax is empty", "presentation context answered with 0 transfer syntaxes"),
         ),
+        (b"\3\0\4\0" + CONTEXT_AC[4:], PresentationContextAC(3, 4, IMPLICIT), ()),
         (b"\2\xff\0\xff" + CONTEXT_AC[4:], PresentationContextAC(2, 0, IMPLICIT), ()),
         (
-            b"\3\0\x09\0" + CONTEXT_AC[4:],
-            PresentationContextAC(3, 9, IMPLICIT),
-            ("presentation context answered with result 9",),
+            b"\3\0\x05\0" + CONTEXT_AC[4:],
+            PresentationContextAC(3, 5, IMPLICIT),
+            ("presentation context answered with result 5",),
         ),
         (
             CONTEXT_AC + item(0x40, EXPLICIT.encode()),
@@ -495,6 +505,12 @@ def test_an_answer_repeats_the_id_of_the_proposal(context: PresentationContextAC
     writer = Writer()
     write_context_ac(writer, context)
     assert read_context_ac(Cursor(bytes(writer.data[4:])), Notes(10)) == context
+
+
+def test_a_rejection_without_transfer_syntax_still_has_the_sub_item() -> None:
+    writer = Writer()
+    write_context_ac(writer, PresentationContextAC(1, 3, ""))
+    assert writer.data == item(0x21, b"\1\0\3\0" + item(0x40, b""))
 
 
 @pytest.mark.parametrize(
