@@ -208,7 +208,7 @@ def pynetdicom_abort() -> bytes:
 
 SERVED = ("AssociateRequested", "command", "command", "data", "ReleaseRequested")
 ANSWERED = ("AssociateAccepted", "command", "command", "ReleaseRequested")
-FAULTY = ("AssociateRequested", "command", "data")
+FAULTY = ("AssociateRequested", "command")
 
 VECTORS: Mapping[str, Vector] = {
     "served": Vector(False, (RQ, ECHO_PDUS + STORE_PDUS + RELEASE_RQ), SERVED),
@@ -231,8 +231,8 @@ VECTORS: Mapping[str, Vector] = {
         (RQ, data_pdu(pdv(3, encode(STORE)), pdv(0, DATA_SET)) + USER_ABORT),
         ("AssociateRequested", "command", "part of data", "aborted"),
     ),
-    "unknown PDU": Vector(False, (RQ, STORE_PDUS + UNKNOWN_PDU + RELEASE_RQ), (*FAULTY, "aborted")),
-    "unexpected PDU": Vector(False, (RQ, STORE_PDUS + RELEASE_RP + RELEASE_RQ), (*FAULTY, "aborted")),
+    "unknown PDU": Vector(False, (RQ, ECHO_PDUS + UNKNOWN_PDU + RELEASE_RQ), (*FAULTY, "aborted")),
+    "unexpected PDU": Vector(False, (RQ, ECHO_PDUS + RELEASE_RP + RELEASE_RQ), (*FAULTY, "aborted")),
     "data after release": Vector(
         False,
         (RQ, ECHO_PDUS + RELEASE_RQ + ECHO_PDUS),
@@ -240,7 +240,7 @@ VECTORS: Mapping[str, Vector] = {
     ),
     "PDV longer than its PDU": Vector(
         False,
-        (RQ, STORE_PDUS + data_pdu(pdv(3, encode(ECHO), 1), b"\0\0\0\x40\1\0data") + RELEASE_RQ),
+        (RQ, ECHO_PDUS + data_pdu(pdv(3, encode(ECHO), 1), b"\0\0\0\x40\1\0data") + RELEASE_RQ),
         (*FAULTY, "command", "aborted"),
     ),
     "data set cut short by a command": Vector(
