@@ -5,6 +5,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from os import getloadavg
 from pathlib import Path
 from shutil import disk_usage
 from typing import Final
@@ -13,7 +14,7 @@ from benchmarks import echo, idle, memory, stall, store
 from benchmarks.cells import Cell, Options
 from benchmarks.loops import LOOPS, best_loop
 from benchmarks.report import as_json, conditions, print_table
-from benchmarks.runner import run_cell
+from benchmarks.runner import run_cells
 
 TOPICS: Final[Mapping[str, Callable[[Options], Sequence[Cell]]]] = {
     "memory": memory.cells,
@@ -57,6 +58,10 @@ def default_directory(size: int) -> Path:
     return Path(tempfile.gettempdir())
 
 
+def tell_progress(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs what is asked for.
 
@@ -66,13 +71,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parse(arguments)
     options = Options(given.loop, int(given.size * GIB) & ~1)
     directory = given.directory or default_directory(max(options.size, GIB))
+    load = {"load at the start": f"{getloadavg()[0]:.1f}"}
     started = time.monotonic()
     results = [
-        run_cell(cell, given.rounds, directory, lambda text: print(text, file=sys.stderr, flush=True))
+        result
         for topic in given.only
-        for cell in TOPICS[topic](options)
+        for result in run_cells(TOPICS[topic](options), given.rounds, directory, tell_progress)
     ]
-    about = conditions(options, given.rounds, directory) | {"seconds": f"{time.monotonic() - started:.0f}"}
+    about = conditions(options, given.rounds, directory) | load | {"seconds": f"{time.monotonic() - started:.0f}"}
     if given.json:
         print(as_json(results, about))
     else:

@@ -18,7 +18,7 @@ from benchmarks.stage import Stage
 
 __all__ = ["cells"]
 
-MANY: Final = 20_000
+MANY: Final = 10_000
 # For those with some hundred echoes per second.
 FEW: Final = 400
 MAX_PDU: Final = 16_384

@@ -24,6 +24,21 @@ OUR_SCU: Final = "benchmarks.programs.our_scu"
 PYNETDICOM_SCP: Final = "benchmarks.programs.pynetdicom_scp"
 PYNETDICOM_SCU: Final = "benchmarks.programs.pynetdicom_scu"
 
+# Without a profile dcmrecv accepts Verification alone.
+DCMRECV_PROFILE: Final = """\
+[[TransferSyntaxes]]
+[Uncompressed]
+TransferSyntax1 = LittleEndianExplicit
+TransferSyntax2 = LittleEndianImplicit
+[[PresentationContexts]]
+[Benchmark]
+PresentationContext1 = VerificationSOPClass\\Uncompressed
+PresentationContext2 = SecondaryCaptureImageStorage\\Uncompressed
+[[Profiles]]
+[Default]
+PresentationContexts = Benchmark
+"""
+
 
 class Receiver(ABC):
     """A server that answers C-ECHO and stores objects."""
@@ -99,6 +114,10 @@ class DcmtkReceiver(Receiver):
     def start(self, inbox: Path, log: Path) -> Server:
         port, environment = free_port(), dcmtk_environment(self.no_delay)
         options = ["--bit-preserving", "--output-directory", str(inbox), "--max-pdu", str(self.max_pdu)]
+        if self.program == "dcmrecv":
+            profile = log.with_suffix(".cfg")
+            profile.write_text(DCMRECV_PROFILE)
+            options += ["--config-file", str(profile), "Default"]
         probe = ["echoscu", "127.0.0.1", str(port)]
         return start_probed([self.program, *options, str(port)], port, probe, log, environment)
 

@@ -2,7 +2,7 @@
 
 import shutil
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,7 +11,7 @@ from benchmarks.cells import Cell, Way
 from benchmarks.processes import Failure
 from benchmarks.stage import Stage
 
-__all__ = ["CellResult", "Series", "run_cell"]
+__all__ = ["CellResult", "Series", "run_cells"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +54,30 @@ class CellResult:
         return all(target.reached(self.medians) for target in self.cell.targets)
 
 
-def run_cell(cell: Cell, rounds: int, directory: Path, progress: Callable[[str], None]) -> CellResult:
-    """Runs a cell; a way that fails is left out from then on, and the others go on.
+def run_cells(
+    cells: Sequence[Cell], rounds: int, directory: Path, progress: Callable[[str], None]
+) -> Iterator[CellResult]:
+    """Runs cells that share the objects they send.
 
     Args:
-        cell: the cell.
+        cells: the cells.
         rounds: how often each way runs, at most.
         directory: where temporary files go.
         progress: called with what is about to run.
     """
-    result = CellResult(cell)
     with Stage(directory) as stage:
-        for number in range(1, min(rounds, cell.rounds or rounds) + 1):
-            for way in cell.ways:
-                progress(f"{cell.topic}: {cell.name}, round {number}: {', '.join(way.names)}")
-                run_way(way, stage, result)
+        for cell in cells:
+            yield run_cell(cell, rounds, stage, progress)
+            stage.stop_servers()
+
+
+def run_cell(cell: Cell, rounds: int, stage: Stage, progress: Callable[[str], None]) -> CellResult:
+    """Runs a cell; a way that fails is left out from then on, and the others go on."""
+    result = CellResult(cell)
+    for number in range(1, min(rounds, cell.rounds or rounds) + 1):
+        for way in cell.ways:
+            progress(f"{cell.topic}: {cell.name}, round {number}: {', '.join(way.names)}")
+            run_way(way, stage, result)
     return result
 
 

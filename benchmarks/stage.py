@@ -1,4 +1,4 @@
-"""Where a cell plays: directories, objects to send, and the servers that it keeps from round to round."""
+"""Where cells play: directories, objects to send, and the servers that a cell keeps from round to round."""
 
 import shutil
 import tempfile
@@ -25,12 +25,14 @@ class Stage:
         self.parent = parent
         self.stack = ExitStack()
         self.root = parent
+        self.inboxes = 0
         self.servers: dict[str, tuple[Server, Path]] = {}
         self.corpora: dict[tuple[int, int], Corpus] = {}
 
     def __enter__(self) -> Self:
         self.root = Path(tempfile.mkdtemp(prefix="dicomio-bench-", dir=self.parent))
         self.stack.callback(shutil.rmtree, self.root)
+        self.stack.callback(self.stop_servers)
         return self
 
     def __exit__(
@@ -60,11 +62,16 @@ class Stage:
             Failure: it cannot be started, or has ended since.
         """
         if name not in self.servers:
-            inbox = self.root / f"inbox-{len(self.servers)}"
+            self.inboxes += 1
+            inbox = self.root / f"inbox-{self.inboxes}"
             inbox.mkdir()
-            server = start(inbox, self.root / f"log-{len(self.servers)}")
-            self.stack.callback(server.stop)
-            self.servers[name] = server, inbox
+            self.servers[name] = start(inbox, self.root / f"log-{self.inboxes}"), inbox
         server, inbox = self.servers[name]
         server.check()
         return server, inbox
+
+    def stop_servers(self) -> None:
+        """Ends what a cell has started."""
+        while self.servers:
+            _, (server, _) = self.servers.popitem()
+            server.stop()
