@@ -52,6 +52,8 @@ DUPLICATE_INVOCATION: Final = 0x0210
 PENDING_STATUSES: Final = (0xFF00, 0xFF01)
 CANCELLABLE: Final = (CommandField.C_FIND_RQ, CommandField.C_GET_RQ, CommandField.C_MOVE_RQ)
 
+# Where PS3.8 Table 9-10 has an action for a P-DATA request.
+SENDING: Final = (State.Sta6, State.Sta8)
 # Where PS3.8 Table 9-10 has an action for an A-ABORT request.
 ABORTABLE: Final = frozenset(State) - {State.Sta1, State.Sta2, State.Sta13}
 
@@ -225,8 +227,8 @@ class DimseProvider:
                 self.take_command(context_id, command)
             case DataMissing():
                 self.take_no_data()
-            case AssociateRequested(pdu) if self.negotiate is not None:
-                self.negotiate(self, pdu)
+            case AssociateRequested(pdu):
+                self.take_association_request(pdu)
             case AssociateAccepted(pdu):
                 self.take_accept(pdu)
             case AssociateRejected(pdu):
@@ -270,6 +272,11 @@ class DimseProvider:
         self.upper.establish(agreement.contexts, agreement.send_maximum)
         if self.timeout.idle is not None:
             self.idle_deadline.set(self.loop.time() + self.timeout.idle)
+
+    def take_association_request(self, request: AssociateRQ) -> None:
+        """Has the request answered, unless something in the same read has ended the association already."""
+        if self.negotiate is not None and self.upper.state is State.Sta3:
+            self.negotiate(self, request)
 
     def take_accept(self, answer: AssociateAC) -> None:
         assert self.upper.request is not None
@@ -438,6 +445,8 @@ class DimseProvider:
         """
         if self.ended is not None:
             raise self.ended.with_traceback(None)
+        if self.upper.state not in SENDING:
+            raise ConnectionLost(f"{self.peer} is ending the association")
         message = self.upper.message(context_id, command, data)
         if self.sending is None:
             self.protocol.write(message)
@@ -619,7 +628,10 @@ class DimseProvider:
             self.refuse_duplicate(inbound)
             return
         self.serving[inbound.message_id] = inbound
-        coroutine = self.dispatch(inbound)
+        coroutine = None
+        # What ends the association may have come in the same read; then there is nobody to answer.
+        with suppress(ConnectionLost):
+            coroutine = self.dispatch(inbound)
         if coroutine is None:
             self.finish(inbound)
         else:

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from dicomio.dimse import DimseProvider, Inbound, Reply
 from dicomio.errors import StatusError
 from dicomio.status import Status
-from dicomio.wire.commands import Command
+from dicomio.wire.commands import Command, CommandField
 
 __all__ = ["RESPONSE_BIT", "Response", "answer", "check"]
 
 # PS3.7 E.1: the Command Field of a response is that of its request with this bit set.
 RESPONSE_BIT = 0x8000
+# N-EVENT-REPORT-RQ to N-DELETE-RQ
+NORMALIZED = range(CommandField.N_EVENT_REPORT_RQ, CommandField.N_DELETE_RQ + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +57,11 @@ def answer(inbound: Inbound, status: int, comment: str = "", data: bytes | None 
     response = Command(
         request.field | RESPONSE_BIT,
         affected_sop_class_uid=request.affected_sop_class_uid or request.requested_sop_class_uid,
-        affected_sop_instance_uid=request.affected_sop_instance_uid or request.requested_sop_instance_uid,
         status=int(status),
         error_comment=comment or None,
         has_data_set=data is not None,
     )
+    if request.field == CommandField.C_STORE_RQ or request.field in NORMALIZED:
+        # Other messages have no such element, and a peer that sends one all the same does not get it back.
+        response.affected_sop_instance_uid = request.affected_sop_instance_uid or request.requested_sop_instance_uid
     inbound.answer(response, data)
