@@ -8,7 +8,27 @@ from enum import Flag
 __all__ = ["Address", "Limits", "PresentationContext", "Role", "Timeout"]
 
 DEFAULT_PORT = 104
-ADDRESS = re.compile(r"(?:(?P<ae>[^@]*)@)?(?P<host>\[[^\]]+\]|[^:\[\]]+)(?::(?P<port>\d+))?")
+# An AE title may hold an @ of its own, a host never does.
+ADDRESS = re.compile(r"(?:(?P<ae>.*)@)?(?P<host>\[[^\]@]+\]|[^:\[\]@]+)(?::(?P<port>[0-9]{1,9}))?")
+# PS3.5 6.2, AE: the default repertoire without backslash and control characters, 16 of them at most.
+AE_TITLE = re.compile(r"[ -\[\]-~]{1,16}")
+
+# The limits that have to let at least one of something through.
+COUNTS = (
+    "associations",
+    "associations_per_peer",
+    "half_open",
+    "associate_pdu",
+    "items",
+    "contexts",
+    "command_set",
+    "data_set",
+    "nesting",
+    "inflate_ratio",
+)
+
+# Stands for a deadline that is not given, as no deadline is that.
+NOT_GIVEN = float("-inf")
 
 # PS3.5 10.1: Implicit VR Little Endian is what everyone must accept; Explicit VR Little Endian loses nothing.
 DEFAULT_TRANSFER_SYNTAXES = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")
@@ -55,7 +75,10 @@ class Address:
         port = int(match["port"] or DEFAULT_PORT)
         if not 0 < port < 65536:
             raise ValueError(f"{text!r}: port {port} is not between 1 and 65535")
-        return cls(match["ae"] or ae_title, match["host"].strip("[]"), port)
+        ae_title = (match["ae"] or "").strip() or ae_title
+        if AE_TITLE.fullmatch(ae_title) is None:
+            raise ValueError(f"{ae_title!r} is not an AE title: 1 to 16 ASCII characters without backslash")
+        return cls(ae_title, match["host"].strip("[]"), port)
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -73,12 +96,20 @@ class PresentationContext:
         transfer_syntaxes: transfer syntax UIDs, preferred first.
         scu: propose that we act as SCU; with `scp` left `False` no role selection is sent.
         scp: propose that we act as SCP.
+
+    Raises:
+        ValueError: without a transfer syntax, or with a text in place of a sequence of them.
     """
 
     abstract_syntax: str
     transfer_syntaxes: Sequence[str] = DEFAULT_TRANSFER_SYNTAXES
     scu: bool = True
     scp: bool = False
+
+    def __post_init__(self) -> None:
+        # A text is a sequence of texts too: of single characters.
+        if isinstance(self.transfer_syntaxes, str) or not self.transfer_syntaxes:
+            raise ValueError(f"transfer_syntaxes is {self.transfer_syntaxes!r}; it must be a sequence of UIDs")
 
     @property
     def role(self) -> Role:
@@ -90,8 +121,8 @@ class PresentationContext:
 class Timeout:
     """Deadlines in seconds; `None` waits for ever.
 
-    `default` stands for every deadline that is not given, except `response` and `idle`: an operation may
-    rightly take hours, and an idle association is closed after ten minutes.
+    `default` stands for every deadline that is not given, except `response`, `idle` and `pool`: an operation may
+    rightly take hours, so may waiting for others to finish theirs, and an idle association is closed after ten minutes.
 
     Args:
         default: for what is not given, seconds.
@@ -105,6 +136,9 @@ class Timeout:
         idle: an established association on which nothing happens.
         shutdown: what handlers get to finish when a server closes.
         pool: waiting for a free association of a client.
+
+    Raises:
+        ValueError: when a deadline is negative.
     """
 
     default: float | None
@@ -123,15 +157,15 @@ class Timeout:
         self,
         default: float | None = 30.0,
         *,
-        connect: float | None = -1.0,
-        artim: float | None = -1.0,
-        negotiate: float | None = -1.0,
+        connect: float | None = NOT_GIVEN,
+        artim: float | None = NOT_GIVEN,
+        negotiate: float | None = NOT_GIVEN,
         response: float | None = None,
-        write: float | None = -1.0,
-        release: float | None = -1.0,
-        cancel: float | None = -1.0,
+        write: float | None = NOT_GIVEN,
+        release: float | None = NOT_GIVEN,
+        cancel: float | None = NOT_GIVEN,
         idle: float | None = 600.0,
-        shutdown: float | None = -1.0,
+        shutdown: float | None = NOT_GIVEN,
         pool: float | None = None,
     ) -> None:
         given = {
@@ -143,9 +177,12 @@ class Timeout:
             "cancel": cancel,
             "shutdown": shutdown,
         }
-        for name, value in given.items():
-            object.__setattr__(self, name, default if value == -1.0 else value)
-        for name, value in (("default", default), ("response", response), ("idle", idle), ("pool", pool)):
+        seconds = {name: default if value == NOT_GIVEN else value for name, value in given.items()}
+        seconds |= {"default": default, "response": response, "idle": idle, "pool": pool}
+        for name, value in seconds.items():
+            # Written so that what is not a number at all is refused too.
+            if value is not None and not value >= 0:
+                raise ValueError(f"Timeout.{name} is {value}; it must be a number of seconds, or None")
             object.__setattr__(self, name, value)
 
     @classmethod
@@ -171,6 +208,9 @@ class Limits:
         data_set: one data set held in memory; data sets written to disk are not bounded.
         nesting: depth of sequences in a data set that is decoded.
         inflate_ratio: how many times larger than it arrived a deflated data set may get.
+
+    Raises:
+        ValueError: when a limit would let nothing through, or the protocol cannot express it.
     """
 
     associations: int | None = None
@@ -189,5 +229,13 @@ class Limits:
     def __post_init__(self) -> None:
         if self.max_pdu != 0 and self.max_pdu < 4096:
             raise ValueError(f"Limits.max_pdu is {self.max_pdu}; it must be 0 (any length) or at least 4096")
-        if self.associations is not None and self.associations < 1:
-            raise ValueError(f"Limits.associations is {self.associations}; at least 1 is needed")
+        if self.max_pdu > 0xFFFFFFFF:
+            raise ValueError(f"Limits.max_pdu is {self.max_pdu}; its field has 32 bits")
+        if self.contexts > 128:
+            raise ValueError(f"Limits.contexts is {self.contexts}; an association has room for 128 (PS3.8 9.3.2.2)")
+        if self.keepalive is not None and self.keepalive < 0:
+            raise ValueError(f"Limits.keepalive is {self.keepalive}; it must be a number of seconds, or None")
+        for name in COUNTS:
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"Limits.{name} is {value}; at least 1 is needed")

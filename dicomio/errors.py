@@ -10,9 +10,9 @@ DicomError
 ├── NoPresentationContext              nothing accepted carries this SOP class and transfer syntax
 ├── StatusError                        the peer answered with a Failure status
 ├── Refused                            raised by a handler: answer with this status
-├── InvalidInstance                    a file or data set that cannot be sent or decoded
+├── InvalidInstance (ValueError)       a file or data set that cannot be sent or decoded
 ├── DicomTimeout (TimeoutError)
-│   ├── ConnectTimeout                 TCP (and TLS) connection
+│   ├── ConnectTimeout                 TCP (and TLS) connection; it is a ConnectFailed too
 │   ├── NegotiationTimeout             answer to A-ASSOCIATE-RQ
 │   ├── ResponseTimeout                DIMSE response
 │   ├── WriteTimeout                   the peer stopped reading
@@ -129,8 +129,19 @@ class HasStatus(Protocol):
     def error_comment(self) -> str | None: ...
 
 
+def restore(kind: type["DicomError"], args: tuple[object, ...]) -> "DicomError":
+    """An error with these `args`, as it was before it was pickled or copied."""
+    error = kind.__new__(kind, *args)
+    error.args = args
+    return error
+
+
 class DicomError(Exception):
     """The root of everything dicomio raises on purpose."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Its arguments are not those of the constructor: without this, no subclass comes out of another process.
+        return restore, (type(self), self.args), self.__dict__
 
 
 class ConnectFailed(DicomError, OSError):
