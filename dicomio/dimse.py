@@ -323,6 +323,8 @@ class DimseProvider:
         if self.upper.state is State.Sta10:
             return
         self.release_wanted = True
+        if isinstance(self.receiving, Inbound):
+            self.take_no_data()
         if self.serving and self.timeout.release is not None:
             self.loop.call_later(self.timeout.release, self.confirm_release)
         elif not self.serving:
@@ -570,8 +572,7 @@ class DimseProvider:
 
     def response_timed_out(self, pending: Pending) -> None:
         if self.pending.get(pending.message_id) is pending:
-            error = ResponseTimeout(f"{self.peer}: no response within {self.timeout.response:g} s")
-            self.abort(error)
+            self.abort(ResponseTimeout(f"{self.peer}: no response within {self.timeout.response:g} s"))
 
     # what the peer sends
 
@@ -633,7 +634,7 @@ class DimseProvider:
         with suppress(ConnectionLost):
             coroutine = self.dispatch(inbound)
         if coroutine is None:
-            self.finish(inbound)
+            del self.serving[inbound.message_id]
         else:
             inbound.task = self.loop.create_task(self.run(inbound, coroutine))
 
@@ -647,7 +648,7 @@ class DimseProvider:
             await coroutine
         except DicomError:
             # A response that finds the association gone has nowhere to go, and nobody else to tell.
-            if self.ended is None:
+            if self.ended is None and self.upper.state in SENDING:
                 raise
         finally:
             if inbound.body is not None:
@@ -655,15 +656,16 @@ class DimseProvider:
             self.finish(inbound)
 
     def finish(self, inbound: Inbound) -> None:
-        """A request is done with; the next one that waits gets its turn."""
+        """A request is done with; those that wait get their turn."""
         if self.serving.get(inbound.message_id) is inbound:
             del self.serving[inbound.message_id]
         if self.ended is not None:
             return
-        if self.waiting:
-            self.protocol.resume_reading(QUEUE)
+        while self.waiting and len(self.serving) < self.serving_window:
             self.serve(self.waiting.pop(0))
-        elif not self.serving:
+        if len(self.waiting) < WAITING:
+            self.protocol.resume_reading(QUEUE)
+        if not self.serving:
             if self.release_wanted:
                 self.confirm_release()
             self.pass_turn()
