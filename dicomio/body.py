@@ -81,7 +81,10 @@ class Body:
             self.cost += piece.cost
             if self.cost >= HELD and not last:
                 self.flow.pause_reading()
-        self.complete = self.complete or last
+        if last:
+            self.complete = True
+            # Some transports deliver what they have read already after being paused; the next message is not ours.
+            self.flow.resume_reading()
         self.wake()
 
     def fail(self, error: Exception) -> None:
@@ -143,11 +146,16 @@ class Body:
     async def chunks(self) -> AsyncIterator[bytes]:
         """The data set in pieces of arbitrary size, as `bytes` that stay valid."""
         self.begin()
-        while pieces := await self.take():
+        pieces: list[Piece] = []
+        try:
+            while pieces := await self.take():
+                for piece in pieces:
+                    data = b"".join(piece.chunks)
+                    piece.release()
+                    yield data
+        finally:
             for piece in pieces:
-                data = b"".join(piece.chunks)
                 piece.release()
-                yield data
 
     async def read(self, limit: int) -> bytes:
         """The whole data set.

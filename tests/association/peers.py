@@ -6,13 +6,13 @@ import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import pydicom
 
 from dicomio import Application, Association, Client, Role, sop
 from dicomio.buffers import SHARED, ReceiveBuffer
-from dicomio.config import Address, Limits, PresentationContext, Timeout
+from dicomio.config import Limits, PresentationContext, Timeout
 from dicomio.datasets import Instance
 from dicomio.messages import CommandReceived, DataReceived
 from dicomio.negotiation import Supported, accept, conclude, propose
@@ -24,6 +24,7 @@ from dicomio.testing import pipe
 from dicomio.wire.commands import Command, CommandField
 
 E = TypeVar("E")
+T = TypeVar("T")
 
 SAMPLES = Path(pydicom.__file__).parent / "data" / "test_files"
 
@@ -270,7 +271,7 @@ class Interrupted:
     def __await__(self) -> Generator[Any, None, Any]:
         task = asyncio.current_task()
         assert task is not None
-        steps = cast("Generator[Any, Any, Any]", self.awaitable.__await__())
+        steps = self.awaitable.__await__()
         thrown: BaseException | None = None
         for count in itertools.count():
             try:
@@ -285,6 +286,15 @@ class Interrupted:
                 yield waiting_for
             except BaseException as error:
                 thrown = error
+
+
+def started(awaitable: Awaitable[T]) -> "asyncio.Task[T]":
+    """A task that awaits something, be it a coroutine or another thing to await."""
+
+    async def run() -> T:
+        return await awaitable
+
+    return asyncio.get_running_loop().create_task(run())
 
 
 def after_turns(count: int, func: Callable[[], object]) -> None:

@@ -35,6 +35,7 @@ from tests.association.peers import (
     response,
     scripted_acceptor,
     settled,
+    started,
     storing,
     until,
 )
@@ -53,7 +54,11 @@ def saving(directory: Path) -> Application:
 def on_disk(directory: Path, source: Instance) -> Instance:
     """The same object as a file."""
     path = directory / "source.dcm"
-    uids = ((b"\x02\0", source.sop_class_uid), (b"\x03\0", source.sop_instance_uid), (b"\x10\0", source.transfer_syntax))
+    uids = (
+        (b"\x02\0", source.sop_class_uid),
+        (b"\x03\0", source.sop_instance_uid),
+        (b"\x10\0", source.transfer_syntax),
+    )
     head = b"".join(b"\x02\0" + tag + b"UI" + len(even(uid)).to_bytes(2, "little") + even(uid) for tag, uid in uids)
     path.write_bytes(bytes(128) + b"DICM" + head + source.read())
     return Instance.open(path)
@@ -184,7 +189,7 @@ async def test_handler_cancelled_at_every_await_because_the_peer_aborts(tmp_path
 
         async def save(request: StoreRequest, at: int = at, inbox: Path = inbox) -> None:
             peer = client.opened[-1]
-            saving = Interrupted(request.save(f"{inbox}/"), at, 0, peer.abort)  # noqa: B023
+            saving = Interrupted(request.save(f"{inbox}/"), at, 0, peer.abort)
             interrupted.append(saving)  # noqa: B023
             await saving
 
@@ -268,7 +273,7 @@ async def test_cancelled_while_awaiting_a_reply_the_late_reply_is_dropped() -> N
 
 async def test_cancelled_while_awaiting_the_reply_to_a_store() -> None:
     async with scripted_acceptor() as (association, peer):
-        waiting = asyncio.ensure_future(association.store(instance(MEBIBYTE))._result())
+        waiting = started(association.store(instance(MEBIBYTE)))
         first = await peer.hear_request()
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -283,7 +288,7 @@ async def test_cancelled_while_awaiting_the_reply_to_a_store() -> None:
 async def test_cancelled_in_the_middle_of_a_data_set_aborts() -> None:
     async with scripted_acceptor() as (association, peer):
         peer.protocol.pause_reading()
-        waiting = asyncio.ensure_future(association.store(instance(3 * MEBIBYTE))._result())
+        waiting = started(association.store(instance(3 * MEBIBYTE)))
         await until(lambda: association.write_queue_size > 0)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -308,7 +313,7 @@ async def test_cancelled_before_anything_was_sent_leaves_the_association_as_it_w
     async with scripted_acceptor() as (association, peer):
         first = asyncio.ensure_future(association.echo())
         request = await peer.hear_command()
-        second = asyncio.ensure_future(association.store(instance(MEBIBYTE))._result())
+        second = started(association.store(instance(MEBIBYTE)))
         third = asyncio.ensure_future(association.echo())
         await settled()
         second.cancel()
@@ -326,11 +331,17 @@ async def test_exception_inside_connect_aborts(tmp_path: Path) -> None:
     ended: list[Any] = []
     app.on_close(lambda association: ended.append(association.ended))
     async with dicomio.serve(app, "127.0.0.1", 0) as server:
-        with pytest.raises(KeyError):
-            async with dicomio.connect(f"APP@127.0.0.1:{server.port}", contexts=[sop.Verification]) as association:
+        connection = dicomio.connect(f"APP@127.0.0.1:{server.port}", contexts=[sop.Verification])
+
+        async def leave_by_an_exception() -> None:
+            async with connection as association:
                 await association.echo()
                 raise KeyError
-    assert isinstance(association.ended, AssociationAborted)
+
+        with pytest.raises(KeyError):
+            await leave_by_an_exception()
+    assert connection.association is not None
+    assert isinstance(connection.association.ended, AssociationAborted)
     (error,) = ended
     assert isinstance(error, AssociationAborted)
     assert not error.local
