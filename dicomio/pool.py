@@ -100,10 +100,15 @@ class Pool:
             raise PoolTimeout(f"no association became free within {self.timeout} s") from error
         if open_it:
             await self.fill(slot)
+        if self.closed:
+            self.give(slot)
+            raise LocalProtocolError("the client is closed")
         return slot
 
     async def place(self, contexts: Contexts) -> tuple[Slot, bool]:
-        """A slot, and whether its association is still to be opened."""
+        """A slot, and whether its association is still to be opened; first come, first served."""
+        if self.waiters:
+            await self.wait()
         while True:
             if self.closed:
                 raise LocalProtocolError("the client is closed")
@@ -113,19 +118,23 @@ class Pool:
                     slot.busy = True
                     if slot.expiry is not None:
                         slot.expiry.cancel()
+                    self.wake()
                     return slot, False
                 case Open(instead_of):
                     if instead_of is not None:
                         self.retire(instead_of)
                     slot = Slot(self.with_known(contexts))
                     self.slots.append(slot)
+                    self.wake()
                     return slot, True
                 case Wait():
-                    await self.wait()
+                    await self.wait(again=True)
 
     async def fill(self, slot: Slot) -> None:
-        """Opens the association of a slot."""
+        """Opens the association of a slot, once there is room for it: the peer may have a limit too."""
         try:
+            while self.releasing and len(self.slots) + len(self.releasing) > self.limit:
+                await asyncio.wait(list(self.releasing), return_when=asyncio.FIRST_COMPLETED)
             slot.association = await self.opener(sorted(slot.proposed, key=order))
         except BaseException:
             self.remove(slot)
@@ -141,26 +150,22 @@ class Pool:
             self.known.pop(next(iter(self.known)))
         return frozenset(latest[: max(MOST_CONTEXTS, len(contexts))])
 
-    async def wait(self) -> None:
+    async def wait(self, *, again: bool = False) -> None:
+        """Waits at the end of the line, or at its head for who has stood there already and found nothing."""
         waiter = asyncio.get_running_loop().create_future()
-        self.waiters.append(waiter)
+        self.waiters.insert(0 if again else len(self.waiters), waiter)
         try:
             await waiter
         except asyncio.CancelledError:
-            if waiter.done():
-                self.wake()
+            self.waiters.remove(waiter)
+            self.wake()
             raise
-        finally:
-            if waiter in self.waiters:
-                self.waiters.remove(waiter)
+        self.waiters.remove(waiter)
 
     def wake(self) -> None:
-        """Lets the first that waits look again."""
-        while self.waiters:
-            waiter = self.waiters.pop(0)
-            if not waiter.done():
-                waiter.set_result(None)
-                return
+        """Lets the first that waits look again; when it has got something it wakes the next."""
+        if self.waiters and not self.waiters[0].done():
+            self.waiters[0].set_result(None)
 
     def give(self, slot: Slot) -> None:
         """Takes an association back."""
@@ -211,8 +216,9 @@ class Pool:
                 self.retire(slot)
             else:
                 await association.release()
-        while self.waiters:
-            self.wake()
+        for waiter in self.waiters:
+            if not waiter.done():
+                waiter.set_result(None)
         if self.releasing:
             await asyncio.wait(list(self.releasing))
 
