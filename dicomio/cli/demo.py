@@ -102,13 +102,12 @@ async def demonstrate(study: dict[Path, str], inbox: Path, args: Namespace, outp
 async def send(address: str, paths: Sequence[Path], args: Namespace, output: Output) -> list[Outcome]:
     """Sends files over one association, with a progress bar."""
     found: list[Outcome] = []
-    total = sum(path.stat().st_size for path in paths)
-    with output.bar(total, wanted=not args.no_progress) as bar:
-        async with Client(address, ae_title="DEMO-SCU") as peer, peer.store_many(paths) as outcomes:
+    instances = await asyncio.to_thread(lambda: [Instance.open(path) for path in paths])
+    with output.bar(sum(instance.length for instance in instances), wanted=not args.no_progress) as bar:
+        async with Client(address, ae_title="DEMO-SCU") as peer, peer.store_many(instances) as outcomes:
             async for outcome in outcomes:
                 bar.describe(f"{outcomes.done}/{len(paths)}")
-                if outcome.path is not None:
-                    bar.advance(outcome.path.stat().st_size)
+                bar.advance(outcome.instance.length if isinstance(outcome.instance, Instance) else 0)
                 found.append(outcome)
     return found
 

@@ -67,14 +67,14 @@ def values_for(directory: Path, file: str, calling: str, called: str, host: str)
     """The values of the placeholders.
 
     Args:
-        directory: `#p`.
+        directory: `#p`, as an absolute path.
         file: `#f`, the name of a file in it; empty where none is meant.
         calling: `#a`, AE title of the peer.
         called: `#c`, the AE title it calls.
         host: `#r`, the address it comes from.
     """
     return {
-        "#p": str(directory.absolute()),
+        "#p": str(directory),
         "#f": file,
         "#a": harmless(calling),
         "#c": harmless(called),

@@ -164,5 +164,5 @@ class Transfer:
         try:
             return await asyncio.to_thread(convert, instance, target, association.limits)
         except InvalidInstance as error:
-            logger.warning("%s: sent as it is: %s", instance.path, error)
+            logger.info("%s: sent as it is: %s", instance.path, error)
             return instance

@@ -72,7 +72,7 @@ class StoreSCP:
     def __init__(self, args: Namespace, output: Output) -> None:
         self.args = args
         self.output = output
-        self.root = Path(args.output_directory or ".")
+        self.root = Path(args.output_directory or ".").absolute()
         self.on_reception = hook("-xcr", args.exec_on_reception, "#p #f #a #c #r")
         self.on_study = hook("-xcs", args.exec_on_eostudy, "#p #a #c #r")
         self.by_study = Studies.wanted(args)

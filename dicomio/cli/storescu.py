@@ -71,10 +71,10 @@ class StoreSCU:
 
     def pass_over(self, head: Unreadable) -> None:
         """A file that cannot be sent: a failure where failures are passed over, else the end."""
-        reason = getattr(head.error, "strerror", None) or str(head.error)
+        outcome = Outcome(head.path, error=head.error)
         if not self.args.no_halt:
-            raise UsageError(reason if str(head.path) in reason else f"{head.path}: {reason}")
-        self.report(Outcome(head.path, error=head.error))
+            raise UsageError(self.reason_of(outcome))
+        self.report(outcome)
 
     def open(self, contexts: Sequence[PresentationContext]) -> connect:
         """An association with the peer, still to be opened."""
@@ -93,21 +93,31 @@ class StoreSCU:
             self.stored += 1
         else:
             self.failures.append(outcome)
-            reason = str(outcome.error)
-            text = f"failed: {reason if str(outcome.path) in reason else f'{outcome.path}: {reason}'}"
+            reason = self.reason_of(outcome)
+            text = f"failed: {reason}" if outcome.instance is None else f"failed: {outcome.path}: {reason}"
         self.output.result(text, outcome.record)
 
     def conclude(self, transfer: Transfer) -> int:
         """Says how it went, and finds the exit code."""
-        left, refused = transfer.left, [outcome for outcome in self.failures if outcome.instance is not None]
-        if not self.failures and not left:
+        left, failed = transfer.left, len(self.failures)
+        if not failed and not left:
             return 0
-        if left and transfer.refusal is not None and not self.failures:
-            self.output.error(told(transfer.refusal, self.peer), transfer.refusal)
-            return 1
-        first = transfer.refusal if left and transfer.refusal is not None else self.failures[0].error
-        assert first is not None
-        total = self.stored + len(self.failures) + left
-        counts = f"{len(self.failures)} of {total} instances failed" + (f", {left} not sent" if left else "")
-        self.output.error(f"{counts}: {told(first, self.peer)}", first)
+        if left and transfer.refusal is not None:
+            error: Exception | None = transfer.refusal
+            reason = told(transfer.refusal, self.peer)
+        else:
+            error = self.failures[0].error
+            reason = self.reason_of(self.failures[0])
+        counts = f"{failed} of {self.stored + failed + left} instances failed" + (f", {left} not sent" if left else "")
+        self.output.error(f"{counts}: {reason}" if failed else reason, error)
+        refused = any(outcome.instance is not None for outcome in self.failures)
         return 1 if refused or left else 2
+
+    def reason_of(self, failure: Outcome) -> str:
+        """Why an object was not stored: with the peer's name, or with the file's where the peer was not asked."""
+        error = failure.error
+        assert error is not None
+        if failure.instance is not None:
+            return told(error, self.peer)
+        reason = getattr(error, "strerror", None) or str(error)
+        return reason if str(failure.path) in reason else f"{failure.path}: {reason}"

@@ -1,0 +1,87 @@
+"""`dicomio demo`."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dicomio import Instance, Outcome
+from dicomio.cli import demo
+
+from .conftest import Tool
+
+
+def test_everything_arrives_as_it_was_sent(tool: Tool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    code, out, err = tool("demo")
+    assert code == 0
+    assert out.count("identical") == len(demo.STUDY)
+    for what, _ in demo.STUDY:
+        assert what in out
+    assert f"{len(demo.STUDY)} of {len(demo.STUDY)} files stored without a byte changed" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_several_sop_classes_and_transfer_syntaxes(tool: Tool, tmp_path: Path) -> None:
+    assert tool("demo", "-od", tmp_path, "--json").code == 0
+    stored = [Instance.open(path) for path in tmp_path.iterdir()]
+    assert len(stored) == len(demo.STUDY)
+    assert len({instance.sop_class_uid for instance in stored}) >= 8
+    assert len({instance.transfer_syntax for instance in stored}) >= 8
+
+
+def test_results_as_json_lines(tool: Tool) -> None:
+    code, out, _ = tool("demo", "--json")
+    records = [json.loads(line) for line in out.splitlines()]
+    assert code == 0
+    assert [Path(record["path"]).name for record in records] == [name for _, name in demo.STUDY]
+    assert {record["stored"] for record in records} == {"identical"}
+
+
+def test_progress_bar_on_a_terminal(tool: Tool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    assert "kB" in tool("demo").err
+    assert "kB" not in tool("demo", "--no-progress").err
+
+
+def spoil(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    "damage, words",
+    [(spoil, "the data set is different"), (Path.unlink, "No such file")],
+)
+def test_differences_are_found(
+    tool: Tool, monkeypatch: pytest.MonkeyPatch, damage: Callable[[Path], None], words: str
+) -> None:
+    compare = demo.compare_all
+
+    def damage_one(study: dict[Path, str], outcomes: list[Outcome], inbox: Path) -> list[demo.Check]:
+        damage(max(inbox.iterdir()))
+        return compare(study, outcomes, inbox)
+
+    monkeypatch.setattr(demo, "compare_all", damage_one)
+    code, out, err = tool("demo")
+    assert code == 1
+    assert words in out
+    assert f"{len(demo.STUDY) - 1} of {len(demo.STUDY)} files" in err
+
+
+def test_files_that_were_not_stored(tool: Tool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.touch()
+    code, out, _ = tool("demo", "-od", blocked)
+    assert code == 1
+    assert "0xA700" in out or "0x0110" in out
+
+
+def test_without_the_files(tool: Tool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "STUDY", (("nothing", "no-such-file.dcm"),))
+    code, out, err = tool("demo")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "the files that come with pydicom are not there" in err
