@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -111,10 +111,15 @@ class Item:
 
 @dataclass(slots=True, eq=False)
 class Group:
-    """Objects whose presentation contexts fit one association together."""
+    """Objects whose presentation contexts fit one association together.
+
+    Attributes:
+        opening: associations that are being opened for it, each for at least one of the objects.
+    """
 
     contexts: set[PresentationContext] = field(default_factory=set)
     items: deque[Item] = field(default_factory=deque)
+    opening: int = 0
 
     def admits(self, contexts: frozenset[PresentationContext]) -> bool:
         """Whether these contexts fit as well."""
@@ -147,9 +152,9 @@ class Plan:
         self.planned[item.instance.sop_class_uid, item.instance.transfer_syntax][0].items.appendleft(item)
 
     def largest(self) -> Group | None:
-        """The group with most to send."""
-        group = max(self.groups, key=lambda group: len(group.items), default=None)
-        return group if group is not None and group.items else None
+        """The group with most to send that nobody is about to send."""
+        group = max(self.groups, key=lambda group: len(group.items) - group.opening, default=None)
+        return group if group is not None and len(group.items) > group.opening else None
 
     @property
     def waiting(self) -> int:
@@ -163,7 +168,7 @@ class StoreMany:
     Args:
         reserve: finds an association on which certain contexts were proposed.
         sources: what to send.
-        associations: how many to use at once.
+        associations: how many to use at once, by a worker each.
         priority: of each C-STORE.
         retries: how often an object is sent again when its association got lost.
     """
@@ -178,7 +183,7 @@ class StoreMany:
     ) -> None:
         self.reserve = reserve
         self.sources = sources
-        self.associations = associations
+        self.workers = associations
         self.options = StoreOptions(priority)
         self.retries = retries
         self.plan = Plan()
@@ -203,7 +208,7 @@ class StoreMany:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.scan(channel))
-                for _ in range(self.associations):
+                for _ in range(self.workers):
                     tasks.create_task(self.work(channel))
         except BaseExceptionGroup as group:
             raise first_of(group) from None
@@ -243,16 +248,40 @@ class StoreMany:
         """Sends group after group over one association at a time."""
         while (group := await self.next_group()) is not None:
             contexts = frozenset(group.contexts)
-            async with self.reserve(contexts) as provider:
+            async with AsyncExitStack() as stack:
+                provider = await self.association_for(group, contexts, stack)
+                if provider is None:
+                    return
                 while provider.ended is None and (item := self.next_item(group, contexts)) is not None:
                     await self.send(provider, item, channel)
+        self.workers -= 1
 
     async def next_group(self) -> Group | None:
         """A group with something to send; `None` when everything has been sent."""
-        while (group := self.plan.largest()) is None and not self.scanned:
+        while (group := self.plan.largest()) is None and (self.plan.waiting or not self.scanned):
             self.changed.clear()
             await self.changed.wait()
         return group
+
+    async def association_for(
+        self, group: Group, contexts: frozenset[PresentationContext], stack: AsyncExitStack
+    ) -> DimseProvider | None:
+        """One more association for a group; `None` where the peer does not admit it and others can do the work.
+
+        Raises:
+            DicomError: none could be opened, and nobody else is left to do the work.
+        """
+        group.opening += 1
+        try:
+            return await stack.enter_async_context(self.reserve(contexts))
+        except DicomError:
+            self.workers -= 1
+            if not self.workers:
+                raise
+            return None
+        finally:
+            group.opening -= 1
+            self.changed.set()
 
     def next_item(self, group: Group, contexts: frozenset[PresentationContext]) -> Item | None:
         """The next object of a group, if its contexts were proposed already."""
