@@ -1,6 +1,7 @@
 """`python -m benchmarks`: runs the cells and prints the table."""
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -24,6 +25,7 @@ TOPICS: Final[Mapping[str, Callable[[Options], Sequence[Cell]]]] = {
     "store": store.cells,
 }
 ROUNDS: Final = 3
+SECONDS: Final = 200
 GIB: Final = 1 << 30
 # What the largest objects take, as they are sent and as they are stored, and some room.
 TIMES_SIZE: Final = 3
@@ -34,6 +36,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", metavar="TOPIC,…", type=topics, default=list(TOPICS), help=", ".join(TOPICS))
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"how often everything is measured, {ROUNDS}")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help=f"no further rounds after that, {SECONDS}")
     parser.add_argument("--loop", choices=LOOPS, default=best_loop(), help=f"event loop of ours, here {best_loop()}")
     parser.add_argument("--size", metavar="GIB", type=float, default=2, help="object of the memory cells, 2 GiB")
     parser.add_argument("--directory", type=Path, help="where files are made; by default in memory, if there is room")
@@ -69,16 +72,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 where everything could be measured and every target was reached, else 1.
     """
     given = parse(arguments)
+    # ends the servers and removes the files, as any other way out does
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     options = Options(given.loop, int(given.size * GIB) & ~1)
     directory = given.directory or default_directory(max(options.size, GIB))
     load = {"load at the start": f"{getloadavg()[0]:.1f}"}
     started = time.monotonic()
-    results = [
-        result
-        for topic in given.only
-        for result in run_cells(TOPICS[topic](options), given.rounds, directory, tell_progress)
-    ]
-    about = conditions(options, given.rounds, directory) | load | {"seconds": f"{time.monotonic() - started:.0f}"}
+    cells = [TOPICS[topic](options) for topic in given.only]
+    results = run_cells(cells, given.rounds, given.seconds, directory, tell_progress)
+    about = conditions(options, directory) | load | {"seconds": f"{time.monotonic() - started:.0f}"}
     if given.json:
         print(as_json(results, about))
     else:

@@ -18,17 +18,16 @@ from benchmarks.runner import CellResult, Series
 
 __all__ = ["as_json", "conditions", "print_table"]
 
-WIDTH = 150
+WIDTH = 160
 
 
-def conditions(options: Options, rounds: int, directory: Path) -> dict[str, str]:
+def conditions(options: Options, directory: Path) -> dict[str, str]:
     """What the numbers depend on: the machine, the versions, the settings."""
     return {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
         "Python": f"{platform.python_version()}, {options.loop}",
         **{name: version_of(name) for name in ("dicomio", "pydicom", "pynetdicom", "uvloop")},
         "DCMTK": dcmtk_version(),
-        "rounds": str(rounds),
         "files in": str(directory),
         "DCMTK's sockets": "TCP_NODELAY=1 in its environment, but in the cells of stall",
         "pynetdicom's sockets": "as it makes them, there is no setting",
@@ -57,7 +56,7 @@ def print_table(results: Sequence[CellResult], file: TextIO) -> None:
     table = Table(show_edge=False, pad_edge=False)
     for title in ("topic", "cell", "series"):
         table.add_column(title)
-    for title in ("median", "least", "most"):
+    for title in ("rounds", "median", "least", "most"):
         table.add_column(title, justify="right")
     table.add_column("unit")
     table.add_column(f"{OURS} ÷ it", justify="right")
@@ -79,14 +78,15 @@ def rows(result: CellResult) -> Iterator[list[str]]:
     for name in (name for way in cell.ways for name in way.names):
         targets = ", ".join(verdict(target, result) for target in cell.targets if target.series == name)
         series = result.series.get(name)
-        measured = numbers(series, cell.unit) if series is not None else ["failed", "", "", ""]
+        measured = numbers(series, cell.unit) if series is not None else ["", "failed", "", "", ""]
         yield [*head, name, *measured, ratio(name, result), targets]
         head = ["", ""]
 
 
 def numbers(series: Series, unit: str) -> list[str]:
-    """Median, least, most and their unit."""
-    return [*(figures(value) for value in (series.median, min(series.values), max(series.values))), unit]
+    """How many there are, median, least, most and their unit."""
+    measured = series.median, min(series.values), max(series.values)
+    return [str(len(series.values)), *map(figures, measured), unit]
 
 
 def figures(value: float) -> str:

@@ -2,7 +2,8 @@
 
 import shutil
 import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -54,27 +55,64 @@ class CellResult:
         return all(target.reached(self.medians) for target in self.cell.targets)
 
 
-def run_cells(
-    cells: Sequence[Cell], rounds: int, directory: Path, progress: Callable[[str], None]
-) -> Iterator[CellResult]:
-    """Runs cells that share the objects they send.
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How many rounds there are, and when there is no time for another one.
+
+    Every cell gets one round. It gets another only while the cells up to it have used no more than their share of the
+    time, so that a slow machine measures less often, and not for longer.
 
     Args:
-        cells: the cells.
+        rounds: at most.
+        seconds: for all cells.
+        cells: how many there are.
+        started: when the first began, by `time.monotonic`.
+    """
+
+    rounds: int
+    seconds: float
+    cells: int
+    started: float
+
+    def rounds_of(self, cell: Cell, index: int) -> Iterator[int]:
+        """The numbers of the rounds of a cell, as long as there is time.
+
+        Args:
+            cell: the cell.
+            index: its place among all cells, from 0.
+        """
+        until = self.started + self.seconds * (index + 1) / self.cells
+        for number in range(1, min(self.rounds, cell.rounds or self.rounds) + 1):
+            if number == 1 or time.monotonic() < until:
+                yield number
+
+
+def run_cells(
+    topics: Sequence[Sequence[Cell]], rounds: int, seconds: float, directory: Path, progress: Callable[[str], None]
+) -> list[CellResult]:
+    """Runs the cells of several topics; those of one topic share the objects they send.
+
+    Args:
+        topics: the cells of each topic.
         rounds: how often each way runs, at most.
+        seconds: after how long no further rounds begin; each cell gets one.
         directory: where temporary files go.
         progress: called with what is about to run.
     """
-    with Stage(directory) as stage:
-        for cell in cells:
-            yield run_cell(cell, rounds, stage, progress)
-            stage.stop_servers()
+    pace = Pace(rounds, seconds, sum(map(len, topics)), time.monotonic())
+    results: list[CellResult] = []
+    for cells in topics:
+        with Stage(directory) as stage:
+            for cell in cells:
+                results.append(run_cell(cell, pace.rounds_of(cell, len(results)), stage, progress))
+                stage.stop_servers()
+    return results
 
 
-def run_cell(cell: Cell, rounds: int, stage: Stage, progress: Callable[[str], None]) -> CellResult:
+def run_cell(cell: Cell, rounds: Iterable[int], stage: Stage, progress: Callable[[str], None]) -> CellResult:
     """Runs a cell; a way that fails is left out from then on, and the others go on."""
     result = CellResult(cell)
-    for number in range(1, min(rounds, cell.rounds or rounds) + 1):
+    for number in rounds:
         for way in cell.ways:
             progress(f"{cell.topic}: {cell.name}, round {number}: {', '.join(way.names)}")
             run_way(way, stage, result)
