@@ -37,6 +37,7 @@ from dicomio.session import (
     UpperLayer,
     UpperLayerEvent,
 )
+from dicomio.window import Window
 from dicomio.wire.commands import Command, CommandField
 from dicomio.wire.pdus import AssociateAC, AssociateRJ, AssociateRQ
 
@@ -173,10 +174,8 @@ class DimseProvider:
         self.opened: asyncio.Future[None] = self.loop.create_future()
         self.pending: dict[int, Pending] = {}
         self.next_id = 1
-        self.window = 1
+        self.window = Window()
         self.serving_window = 1
-        self.turns: list[asyncio.Future[None]] = []
-        self.reserved = 0
         self.serving: dict[int, Inbound] = {}
         self.waiting: list[Inbound] = []
         self.receiving: Inbound | Pending | None = None
@@ -266,7 +265,7 @@ class DimseProvider:
     def establish(self, agreement: Agreement) -> None:
         """Takes over what negotiation came to."""
         self.agreement = agreement
-        self.window = agreement.window_invoked or UNBOUNDED_WINDOW
+        self.window.size = agreement.window_invoked or UNBOUNDED_WINDOW
         self.serving_window = agreement.window_performed or UNBOUNDED_WINDOW
         self.upper.messages.note(*agreement.quirks)
         self.upper.establish(agreement.contexts, agreement.send_maximum)
@@ -317,6 +316,13 @@ class DimseProvider:
                 await waiter
             finally:
                 self.quiet_waiters.remove(waiter)
+
+    def check_quiet(self) -> None:
+        """Tells whoever waits for `quiet` that it is."""
+        if self.ended is not None or not (self.pending or self.serving):
+            for waiter in self.quiet_waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
 
     def take_release(self) -> None:
         """The peer wants to release: it gets its answer once its requests have been answered."""
@@ -389,7 +395,8 @@ class DimseProvider:
             return
         self.ended = error
         self.idle_deadline.cancel()
-        waiters: list[asyncio.Future[Any]] = [self.opened, *self.turns]
+        self.window.close(error)
+        waiters: list[asyncio.Future[Any]] = [self.opened]
         for pending in self.pending.values():
             if pending.deadline is not None:
                 pending.deadline.cancel()
@@ -398,11 +405,9 @@ class DimseProvider:
             if not waiter.done():
                 waiter.set_exception(error)
                 waiter.exception()
-        for waiter in self.quiet_waiters:
-            if not waiter.done():
-                waiter.set_result(None)
         self.pending.clear()
         self.outbox.clear()
+        self.check_quiet()
         self.protocol.abandon()
         self.end_serving(error)
         if self.on_end is not None:
@@ -495,41 +500,13 @@ class DimseProvider:
             DicomError: the association is over.
         """
         self.check_open()
-        if len(self.pending) + self.reserved >= self.window or self.turns:
-            await self.take_turn()
+        await self.window.enter()
+        self.check_open()
         while self.next_id in self.pending:
             self.next_id = self.next_id % 65535 + 1
         pending = self.pending[self.next_id] = Pending(self.next_id, context, self.loop)
         self.next_id = self.next_id % 65535 + 1
         return pending
-
-    async def take_turn(self) -> None:
-        """Waits until the window has a place, first come, first served."""
-        turn = self.loop.create_future()
-        self.turns.append(turn)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn in self.turns:
-                self.turns.remove(turn)
-            else:
-                self.reserved -= 1
-                self.pass_turn()
-            raise
-        self.reserved -= 1
-        self.check_open()
-
-    def pass_turn(self) -> None:
-        """A place in the window is free."""
-        while self.turns and len(self.pending) + self.reserved < self.window:
-            turn = self.turns.pop(0)
-            if not turn.done():
-                self.reserved += 1
-                turn.set_result(None)
-        if not self.pending and not self.serving:
-            for waiter in self.quiet_waiters:
-                if not waiter.done():
-                    waiter.set_result(None)
 
     def forget(self, pending: Pending) -> None:
         """Nothing of the request was sent, or its final response is here."""
@@ -537,7 +514,8 @@ class DimseProvider:
             pending.deadline.cancel()
         if self.pending.get(pending.message_id) is pending:
             del self.pending[pending.message_id]
-            self.pass_turn()
+            self.window.leave()
+            self.check_quiet()
 
     async def request(self, context: AcceptedContext, command: Command, data: bytes | None = None) -> Reply:
         """Sends a small message and returns its response.
@@ -668,7 +646,7 @@ class DimseProvider:
         if not self.serving:
             if self.release_wanted:
                 self.confirm_release()
-            self.pass_turn()
+            self.check_quiet()
 
     def take_data(self, chunks: list[memoryview], last: bool) -> None:
         """A piece of the data set of whatever message is being received."""

@@ -118,7 +118,7 @@ async def test_a_response_without_a_status_is_a_failure() -> None:
 
 async def test_message_ids_wrap_around_and_skip_what_is_outstanding() -> None:
     async with scripted_acceptor() as (association, peer):
-        association.window = 3
+        association.window.size = 3
         association.next_id = 65535
         waiting = [asyncio.ensure_future(association.echo()) for _ in range(2)]
         first, second = await peer.hear_command(), await peer.hear_command()

@@ -190,7 +190,7 @@ async def test_messages_never_interleave() -> None:
         assert await request.read() == content(3 * MEBIBYTE)
 
     async with connected(storing(store), client=Application("TEST"), contexts=CONTEXTS) as association:
-        association.window = 10
+        association.window.size = 10
         stores = [started(association.store(instance(3 * MEBIBYTE))) for _ in range(2)]
         echoes = [started(association.echo()) for _ in range(5)]
         assert [response.status for response in await asyncio.gather(*stores)] == [0, 0]
