@@ -77,7 +77,7 @@ def test_a_sequence_takes_items_only(wrong: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "right"),
+    "wrong, right",
     [("PatientsName", "PatientName"), ("StudyInstanceUid", "StudyInstanceUID"), ("patientname", "PatientName")],
 )
 def test_a_wrong_keyword_is_told_what_may_have_been_meant(wrong: str, right: str) -> None:

@@ -276,7 +276,7 @@ def test_limits_that_allow_more_than_the_interpreter_does_are_no_danger() -> Non
 
 
 @pytest.mark.parametrize(
-    ("data", "why"),
+    "data, why",
     [
         (b"\x08\0\x05\0CS", "cut off"),
         (b"\x08\0\x05\0CS\x02\0", "claims 2 bytes where 0 are left"),

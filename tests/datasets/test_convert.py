@@ -72,7 +72,7 @@ def facts(ds: Dataset) -> list[tuple[int, str]]:
 
 
 @pytest.mark.parametrize(
-    ("source", "targets", "best"),
+    "source, targets, best",
     [
         (EXPLICIT_LE, UNCOMPRESSED, EXPLICIT_LE),
         (IMPLICIT_LE, [DEFLATED, EXPLICIT_BE, EXPLICIT_LE], EXPLICIT_LE),
@@ -141,7 +141,7 @@ def test_no_pixel_changes_between_uncompressed_transfer_syntaxes(sample: Sample,
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    "one, other",
     [
         ("liver_1frame.dcm", "liver_expb_1frame.dcm"),
         ("MR_small.dcm", "MR_small_bigendian.dcm"),
@@ -295,7 +295,7 @@ def test_a_value_of_broken_units_keeps_its_rest() -> None:
     assert transcode(explicit(0x00720052, b"UL", b"\1\2\3\4\5\6"), LITTLE, BIG, 1)[-6:] == b"\4\3\2\1\5\6"
 
 
-@pytest.mark.parametrize(("vr", "padded"), [(b"LO", b"ABC "), (b"UI", b"ABC\0"), (b"OB", b"ABC\0"), (b"UN", b"ABC\0")])
+@pytest.mark.parametrize("vr, padded", [(b"LO", b"ABC "), (b"UI", b"ABC\0"), (b"OB", b"ABC\0"), (b"UN", b"ABC\0")])
 def test_odd_lengths_are_padded(vr: bytes, padded: bytes) -> None:
     assert transcode(explicit(0x00080070, vr, b"ABC"), LITTLE, LITTLE, 1) == explicit(0x00080070, vr, padded)
 
@@ -320,7 +320,7 @@ def test_unknown_standard_elements_become_un() -> None:
     assert transcode(implicit(0x00080777, b"AB"), IMPLICIT, LITTLE, 1) == explicit(0x00080777, b"UN", b"AB")
 
 
-@pytest.mark.parametrize(("representation", "vr"), [(0, b"US"), (1, b"SS")])
+@pytest.mark.parametrize("representation, vr", [(0, b"US"), (1, b"SS")])
 def test_pixel_representation_decides_even_when_it_follows_or_stands_outside(representation: int, vr: bytes) -> None:
     value = b"\1\0"
     padding, early = implicit(0x00280120, value), implicit(0x00221452, value)
@@ -331,7 +331,7 @@ def test_pixel_representation_decides_even_when_it_follows_or_stands_outside(rep
     assert result.count(explicit(0x00280120, vr, value)) == 2
 
 
-@pytest.mark.parametrize(("bits", "vr"), [(1, b"OB"), (8, b"OB"), (16, b"OW"), (32, b"OW")])
+@pytest.mark.parametrize("bits, vr", [(1, b"OB"), (8, b"OB"), (16, b"OW"), (32, b"OW")])
 def test_bits_allocated_decide_about_pixel_data_and_waveforms(bits: int, vr: bytes) -> None:
     pixels = implicit(0x00280100, struct.pack("<H", bits)) + implicit(0x7FE00010, b"\1\2")
     assert transcode(pixels, IMPLICIT, LITTLE, 1).endswith(explicit(0x7FE00010, vr, b"\1\2"))
@@ -339,7 +339,7 @@ def test_bits_allocated_decide_about_pixel_data_and_waveforms(bits: int, vr: byt
     assert transcode(wave, IMPLICIT, LITTLE, 1).startswith(explicit(0x54000110, vr, b"\1\2"))
 
 
-@pytest.mark.parametrize(("entries", "vr"), [(1, b"US"), (256, b"OW")])
+@pytest.mark.parametrize("entries, vr", [(1, b"US"), (256, b"OW")])
 def test_lut_descriptor_decides_about_lut_data(entries: int, vr: bytes) -> None:
     lut = implicit(0x00283002, struct.pack("<HHH", entries, 0, 16)) + implicit(0x00283006, b"\1\2")
     assert transcode(lut, IMPLICIT, LITTLE, 1).endswith(explicit(0x00283006, vr, b"\1\2"))

@@ -58,7 +58,7 @@ def test_open_agrees_with_pydicom(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "transfer_syntax"),
+    "name, transfer_syntax",
     [("ExplVR_LitEndNoMeta.dcm", EXPLICIT_LE), ("ExplVR_BigEndNoMeta.dcm", EXPLICIT_BE)],
 )
 def test_without_file_meta_information_the_encoding_is_found_out(
@@ -124,7 +124,7 @@ def test_a_path_may_be_a_text(sample: Sample) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "why"),
+    "content, why",
     [
         (b"", "not a DICOM file"),
         (b"hello world, this is a text", "not a DICOM file"),
