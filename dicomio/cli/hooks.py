@@ -5,7 +5,10 @@ import logging
 import re
 import shlex
 import shutil
-from collections.abc import Mapping
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -83,7 +86,7 @@ def values_for(directory: Path, file: str, calling: str, called: str, host: str)
 
 
 class Runner:
-    """Runs commands beside the receiving, a few at once.
+    """Runs commands beside the receiving, a few at once, each in a thread that nobody waits for at exit.
 
     Args:
         to_stderr: what they print on stdout goes to stderr.
@@ -91,34 +94,36 @@ class Runner:
 
     def __init__(self, *, to_stderr: bool) -> None:
         self.stdout = 2 if to_stderr else None
+        self.loop = asyncio.get_running_loop()
         self.slots = asyncio.Semaphore(MOST_RUNNING)
-        self.tasks: set[asyncio.Task[None]] = set()
+        self.running: set[asyncio.Future[None]] = set()
 
-    async def start(self, arguments: list[str]) -> None:
+    async def start(self, arguments: Sequence[str]) -> None:
         """Starts a command; waits first where too many are running."""
         await self.slots.acquire()
-        task = asyncio.create_task(self.run(arguments))
-        self.tasks.add(task)
-        task.add_done_callback(self.finished)
+        future = self.loop.create_future()
+        self.running.add(future)
+        threading.Thread(target=self.run, args=(arguments, future), daemon=True).start()
 
-    def finished(self, task: asyncio.Task[None]) -> None:
-        self.tasks.discard(task)
-        self.slots.release()
-
-    async def run(self, arguments: list[str]) -> None:
-        """Runs a command to its end."""
+    def run(self, arguments: Sequence[str], future: "asyncio.Future[None]") -> None:
+        """Runs a command to its end; in a thread."""
         try:
-            process = await asyncio.create_subprocess_exec(
-                *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=self.stdout
-            )
-            code = await process.wait()
+            ran = subprocess.run(arguments, stdin=subprocess.DEVNULL, stdout=self.stdout, check=False)
         except (OSError, ValueError) as error:
             logger.error("%s: %s", arguments[0], error)
         else:
-            if code:
-                logger.warning("%s ended with code %d", arguments[0], code)
+            if ran.returncode:
+                logger.warning("%s ended with code %d", arguments[0], ran.returncode)
+        with suppress(RuntimeError):  # the event loop is closed: the command took longer than the server
+            self.loop.call_soon_threadsafe(self.finished, future)
+
+    def finished(self, future: "asyncio.Future[None]") -> None:
+        """A command has ended."""
+        self.running.discard(future)
+        self.slots.release()
+        future.set_result(None)
 
     async def close(self, timeout: float) -> None:
         """Waits for what is running, for so many seconds."""
-        if self.tasks:
-            await asyncio.wait(self.tasks, timeout=timeout)
+        if self.running:
+            await asyncio.wait(self.running, timeout=timeout)

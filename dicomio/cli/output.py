@@ -93,6 +93,9 @@ class Output(logging.Handler):
         if self.threshold <= logging.INFO:
             library = self.threshold
         levels = {"": max(self.threshold, logging.WARNING), "dicomio": library, "dicomio.cli": self.threshold}
+        # What pydicom thinks of values that peers send is for those who look closely.
+        levels["py.warnings"] = logging.WARNING if self.threshold <= logging.DEBUG else QUIET
+        logging.captureWarnings(True)
         for name, level in levels.items():
             self.before[name] = logging.getLogger(name).level
             logging.getLogger(name).setLevel(level)
@@ -103,6 +106,7 @@ class Output(logging.Handler):
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         logging.getLogger().removeHandler(self)
+        logging.captureWarnings(False)
         for name, level in self.before.items():
             logging.getLogger(name).setLevel(level)
 

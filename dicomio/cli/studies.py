@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from pydicom.dataset import Dataset
 from pydicom.filereader import read_partial
 from pydicom.tag import Tag
 
@@ -56,7 +57,21 @@ def facts_of(path: Path) -> Facts:
         tags = [Tag(tag) for tag in (SPECIFIC_CHARACTER_SET, PATIENT_NAME, STUDY_INSTANCE_UID)]
         with path.open("rb") as file:
             ds = read_partial(file, lambda tag, vr, length: tag > STUDY_INSTANCE_UID, specific_tags=list(tags))
-    return Facts(str(ds.get("StudyInstanceUID") or ""), str(ds.get("PatientName") or ""))
+    return Facts(uid_in(ds), name_in(ds))
+
+
+def uid_in(ds: Dataset) -> str:
+    """Study Instance UID as it stands there: pydicom has opinions on those that are none."""
+    value = ds.get_item(STUDY_INSTANCE_UID).value if STUDY_INSTANCE_UID in ds else b""
+    return value.decode("ascii", "replace").strip("\0 ") if isinstance(value, bytes) else str(value or "")
+
+
+def name_in(ds: Dataset) -> str:
+    """Patient's Name, where it can be decoded."""
+    try:
+        return str(ds.get("PatientName") or "")
+    except Exception:  # whatever pydicom makes of hostile bytes
+        return ""
 
 
 def ascii_name(text: str) -> str:

@@ -77,12 +77,14 @@ class RunningScp:
 
 def _dcmtk_echo(host: str, port: int, called_aet: str) -> ScuResult:
     require("dcmtk")
-    return run(["echoscu", "-v", "-aec", called_aet, host, str(port)])
+    result = run(["echoscu", "-v", "-aec", called_aet, host, str(port)])
+    return _judged(result, "Received Echo Response (Success)" in result.output)
 
 
 def _pynetdicom_echo(host: str, port: int, called_aet: str) -> ScuResult:
     require("pynetdicom")
-    return run([sys.executable, "-m", "pynetdicom", "echoscu", "-v", "-aec", called_aet, host, str(port)])
+    result = run([sys.executable, "-m", "pynetdicom", "echoscu", "-v", "-aec", called_aet, host, str(port)])
+    return _judged(result, "Received Echo Response (Status: 0x0000" in result.output)
 
 
 def _ctn_echo(host: str, port: int, called_aet: str) -> ScuResult:
@@ -147,7 +149,8 @@ def _storescu_proposal(path: Path) -> str:
 
 def _dcmsend(port: int, aet: str, paths: Sequence[Path], workdir: Path) -> ScuResult:
     require("dcmtk")
-    return run(["dcmsend", "-v", "-aec", aet, _HOST, str(port), *paths], workdir)
+    result = run(["dcmsend", "-v", "-aec", aet, _HOST, str(port), *paths], workdir)
+    return _judged(result, re.search(rf"with status SUCCESS +: {len(paths)}$", result.output, re.MULTILINE) is not None)
 
 
 def _pynetdicom_store(port: int, aet: str, paths: Sequence[Path], workdir: Path) -> ScuResult:

@@ -1,6 +1,7 @@
 """DICOM files that every peer is asked to carry, made from the test data inside the pydicom package."""
 
 import math
+import random
 import uuid
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -94,6 +95,14 @@ RECIPES: Mapping[str, Recipe] = {
         Kind.EXPLICIT,
         Kind.PRIVATE_SOP_CLASS,
         SOPClassUID="2.25.94238475209384572094857209348572",
+    ),
+    # Of more P-DATA-TF PDUs than one, whatever maximum length a peer announces.
+    "large": recipe(
+        "SC_rgb_small_odd.dcm",
+        Kind.EXPLICIT,
+        Rows=600,
+        Columns=600,
+        PixelData=random.Random(0).randbytes(600 * 600 * 3),
     ),
     "odd-length": recipe("SC_rgb_small_odd.dcm", Kind.EXPLICIT, Kind.ODD_LENGTH, PatientID="odd"),
     # The names are the examples of PS3.5 Annexes J and H.
