@@ -123,7 +123,7 @@ def run_way(way: Way, stage: Stage, result: CellResult) -> None:
     """Runs a way once, unless it has failed before or lacks something."""
     if result.problems.keys() & set(way.names):
         return
-    lacking = [need for need in way.needs if not available(need)]
+    lacking = [need for need in dict.fromkeys(way.needs) if not available(need)]
     try:
         if lacking:
             raise Failure(f"not installed: {', '.join(lacking)}")
