@@ -15,7 +15,7 @@ from dicomio import negotiation, sop
 from dicomio.association import Association
 from dicomio.config import Address, Limits, Role, Timeout
 from dicomio.dimse import Inbound
-from dicomio.errors import AssociationRejected, DicomError, Refused, StatusError
+from dicomio.errors import AssociationRejected, DicomError, LocalProtocolError, Refused, StatusError
 from dicomio.negotiation import Supported
 from dicomio.requests import EchoRequest, Request, StoreRequest, UnknownRequest
 from dicomio.server import DEFAULT_PORT, run, serve
@@ -197,20 +197,30 @@ class Application:
 
     async def negotiate_with_hooks(self, association: Association, pdu: AssociateRQ) -> None:
         proposal = Proposal(association, pdu)
+        rejection: tuple[int, int, int] | None = None
         try:
             async with asyncio.timeout(association.timeout.negotiate):
                 for hook in self.associate_hooks:
                     await hook(proposal)
         except AssociationRejected as refusal:
-            if association.ended is None:
-                association.reject(refusal.result, refusal.source, refusal.reason)
+            rejection = refusal.result, refusal.source, refusal.reason
         except Exception:
             logger.exception("%s: on_associate failed", association.peer)
-            if association.ended is None:
-                association.reject(*TRANSIENT_FAILURE)
+            rejection = TRANSIENT_FAILURE
+        if association.ended is not None:
+            return
+        if rejection is None:
+            self.accept(association, pdu, proposal.refused)
         else:
-            if association.ended is None:
-                self.accept(association, pdu, proposal.refused)
+            self.reject(association, rejection)
+
+    def reject(self, association: Association, rejection: tuple[int, int, int]) -> None:
+        try:
+            association.reject(*rejection)
+        except LocalProtocolError:
+            # A hook may raise what another peer sent to it, and peers send anything.
+            logger.exception("%s: on_associate gave a reason that cannot be sent", association.peer)
+            association.reject(*TRANSIENT_FAILURE)
 
     def accept(self, association: Association, pdu: AssociateRQ, refuse: Mapping[int, int]) -> None:
         maximum = association.limits.max_pdu

@@ -242,7 +242,7 @@ class MemoryClient(Client):
         await self.server.wait_closed()
 
 
-def storing(handler: Callable[[Any], Awaitable[Any]]) -> Application:
+def storing(handler: Callable[[Any], Any]) -> Application:
     """An application with one handler for C-STORE of anything."""
     app = Application("APP")
     app.store("*")(handler)
