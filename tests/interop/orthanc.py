@@ -93,7 +93,9 @@ def orthanc(workdir: Path, ae_title: str, modalities: Mapping[str, Sequence[Any]
     configuration = workdir / "orthanc.json"
     configuration.write_text(_configuration(port, http_port, ae_title, modalities))
     log = workdir / "orthanc.log"
-    with running([str(program("Orthanc")), "--verbose", configuration], [port, http_port], log, workdir):
+    # It takes its time to end in good order, for the sake of a database that nobody needs any more.
+    argv: list[str | Path] = [str(program("Orthanc")), "--verbose", configuration]
+    with running(argv, [port, http_port], log, workdir, patience=0.2):
         yield Orthanc(port, http_port, log)
 
 

@@ -127,9 +127,12 @@ def wait_until_listening(process: subprocess.Popen[bytes], ports: Sequence[int],
 
 @contextmanager
 def running(
-    argv: Sequence[str | Path], ports: Sequence[int], log: Path, directory: Path
+    argv: Sequence[str | Path], ports: Sequence[int], log: Path, directory: Path, patience: float = _STOP_SECONDS
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a server in `directory` until the block is left; the block is entered once it listens."""
+    """Run a server in `directory` until the block is left; the block is entered once it listens.
+
+    It is killed if it does not end within `patience` seconds of being asked to.
+    """
     with log.open("wb") as output:
         process = subprocess.Popen(
             argv, cwd=directory, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
@@ -138,13 +141,13 @@ def running(
         wait_until_listening(process, ports, log)
         yield process
     finally:
-        _stop(process)
+        _stop(process, patience)
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def _stop(process: subprocess.Popen[bytes], patience: float) -> None:
     process.terminate()
     try:
-        process.wait(_STOP_SECONDS)
+        process.wait(patience)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
