@@ -91,7 +91,7 @@ async def demonstrate(study: dict[Path, str], inbox: Path, args: Namespace, outp
     started = time.perf_counter()
     async with serve(app, "127.0.0.1", 0) as server:
         address = f"DEMO-SCP@127.0.0.1:{server.port}"
-        output.line(f"sending {len(study)} files to {address}")
+        output.say(f"sending {len(study)} files to {address}")
         outcomes = await send(address, list(study), args, output)
     elapsed = time.perf_counter() - started
     checks = await asyncio.to_thread(compare_all, study, outcomes, inbox)
@@ -155,4 +155,4 @@ def present(checks: Sequence[Check], elapsed: float, output: Output) -> None:
         output.table(table)
     good = sum(not check.fault for check in checks)
     size = sum(check.sent.length for check in checks)
-    output.line(f"{good} of {len(checks)} files stored without a byte changed, {size} bytes in {elapsed:.2f} s")
+    output.say(f"{good} of {len(checks)} files stored without a byte changed, {size} bytes in {elapsed:.2f} s")

@@ -129,11 +129,15 @@ class Output(logging.Handler):
             sys.stderr.write(f"{printable(text)}\n")
             sys.stderr.flush()
 
+    def say(self, text: str) -> None:
+        """One line on stderr, unless nothing is to be said."""
+        if self.threshold < QUIET:
+            self.line(text)
+
     def error(self, text: str, error: BaseException | None = None) -> None:
         """Why the tool ends."""
-        if self.threshold < QUIET:
-            self.line(f"dicomio {self.tool.name}: {text}")
-            self.trace(error)
+        self.say(f"dicomio {self.tool.name}: {text}")
+        self.trace(error)
 
     def trace(self, error: BaseException | None) -> None:
         """Where an error comes from, when everything is to be told."""

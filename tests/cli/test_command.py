@@ -1,11 +1,18 @@
 """The command line itself: tools, options, exit codes."""
 
+import asyncio
+import logging
+import subprocess
+import sys
+from argparse import Namespace
+from collections.abc import Callable
+
 import pytest
 
 from dicomio.cli.command import parse
 from dicomio.cli.errors import UsageError
 from dicomio.cli.options import OPTIONS, TOOLS, arguments_of, options_of
-from dicomio.cli.output import printable
+from dicomio.cli.output import Output, printable
 
 from .conftest import Tool, command
 
@@ -185,3 +192,60 @@ def test_what_peers_say_cannot_command_the_terminal() -> None:
 
 def test_as_a_module() -> None:
     assert command("echoscu", "--frob") == (2, "", "dicomio echoscu: there is no option --frob\n")
+
+
+def raising(error: BaseException) -> dict[str, Callable[[Namespace, Output], int]]:
+    """A tool that fails."""
+
+    def run(args: Namespace, output: Output) -> int:
+        raise error
+
+    return {"echoscu": run}
+
+
+@pytest.mark.parametrize(
+    "error, code, text",
+    [
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (asyncio.CancelledError(), 130, "interrupted"),
+        (RuntimeError("a\nmistake"), 1, "internal error: RuntimeError: a mistake"),
+        (OSError(5, "Input/output error"), 1, "[Errno 5] Input/output error"),
+    ],
+)
+def test_whatever_is_raised_is_one_line(
+    tool: Tool, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, text: str
+) -> None:
+    monkeypatch.setattr("dicomio.cli.command.RUN", raising(error))
+    assert tool("echoscu", "localhost", "104") == (code, "", f"dicomio echoscu: {text}\n")
+
+
+def test_debug_tells_where_a_mistake_is(tool: Tool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dicomio.cli.command.RUN", raising(RuntimeError("mistake")))
+    code, _, err = tool("echoscu", "localhost", "104", "-d")
+    assert code == 1
+    assert "Traceback (most recent call last):" in err
+
+
+def test_log_records_carry_no_traceback(tool: Tool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(args: Namespace, output: Output) -> int:
+        logging.getLogger("dicomio.application").error("a handler failed", exc_info=ValueError("why"))
+        logging.getLogger("asyncio").error("a task failed")
+        logging.getLogger("dicomio.application").warning("not told")
+        return 0
+
+    monkeypatch.setattr("dicomio.cli.command.RUN", {"echoscu": run})
+    expected = "error: a handler failed: ValueError: why\nerror: a task failed\n"
+    assert tool("echoscu", "localhost", "104") == (0, "", expected)
+    assert "not told" in tool("echoscu", "localhost", "104", "-v").err
+
+
+def test_nobody_reads_the_results() -> None:
+    argv = [sys.executable, "-m", "dicomio", "demo", "--json"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        err = process.stderr.read()
+    assert process.returncode == 1
+    assert b"Exception" not in err
+    assert b"Traceback" not in err

@@ -85,3 +85,9 @@ def test_without_the_files(tool: Tool, monkeypatch: pytest.MonkeyPatch) -> None:
     code, out, err = tool("demo")
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "the files that come with pydicom are not there" in err
+
+
+def test_quiet(tool: Tool) -> None:
+    code, out, err = tool("demo", "-q")
+    assert (code, err) == (0, "")
+    assert "identical" in out
