@@ -10,10 +10,10 @@ from dicomio.errors import LocalProtocolError, Refused
 
 __all__ = ["HELD", "Body", "Piece"]
 
-# Below this a copy is cheaper than keeping a whole receive buffer from being used again.
+# A data set that ends with so little is copied: small objects on many associations shall not keep a buffer each.
 COPIED: Final = 65_536
-# Beyond this the peer has to wait: one buffer is being written while another one fills.
-HELD: Final = 2 * RECEIVE_SIZE
+# Beyond this the peer has to wait: half of it is being written while the other half arrives.
+HELD: Final = 4 * RECEIVE_SIZE
 
 
 class Flow(Protocol):
@@ -34,11 +34,6 @@ class Piece:
         self.size = size
         self.buffer = buffer
 
-    @property
-    def cost(self) -> int:
-        """Bytes of memory that it keeps."""
-        return self.size if self.buffer is None else RECEIVE_SIZE
-
     def release(self) -> None:
         """Lets go of the bytes."""
         if self.buffer is not None:
@@ -53,17 +48,18 @@ class Body:
         flow: the connection it arrives on.
     """
 
-    __slots__ = ("complete", "cost", "discarding", "error", "flow", "pieces", "received", "taken", "waiters")
+    __slots__ = ("complete", "discarding", "error", "flow", "held", "least", "pieces", "received", "taken", "waiters")
 
     def __init__(self, flow: Flow) -> None:
         self.flow = flow
         self.pieces: deque[Piece] = deque()
-        self.cost = 0
+        self.held = 0
         self.received = 0
         self.complete = False
         self.taken = False
         self.discarding = False
         self.error: Exception | None = None
+        self.least = 1
         self.waiters: list[asyncio.Future[None]] = []
 
     # from the connection
@@ -73,19 +69,20 @@ class Body:
         size = sum(map(len, chunks)) if len(chunks) != 1 else len(chunks[0])
         self.received += size
         if size and not self.discarding:
-            if size <= COPIED:
+            if last and size <= COPIED:
                 piece = Piece([b"".join(chunks)], size, None)
             else:
                 piece = Piece(chunks, size, self.flow.hold_buffer())
             self.pieces.append(piece)
-            self.cost += piece.cost
-            if self.cost >= HELD and not last:
+            self.held += size
+            if self.held >= HELD and not last:
                 self.flow.pause_reading()
         if last:
             self.complete = True
             # Some transports deliver what they have read already after being paused; the next message is not ours.
             self.flow.resume_reading()
-        self.wake()
+        if last or self.held >= self.least:
+            self.wake()
 
     def fail(self, error: Exception) -> None:
         """The rest of the data set will not come."""
@@ -105,7 +102,7 @@ class Body:
         """All that has arrived and was not taken yet; nothing at the end. Release each piece when done with it.
 
         Args:
-            least: bytes of memory to wait for, unless the data set ends before; at most `HELD`.
+            least: bytes to wait for, unless the data set ends before; at most `HELD`.
 
         Raises:
             DicomError: the data set ended before its last fragment.
@@ -113,19 +110,20 @@ class Body:
         while True:
             if self.error is not None:
                 raise self.error
-            if self.pieces and (self.cost >= least or self.complete):
+            if self.pieces and (self.held >= least or self.complete):
                 pieces = list(self.pieces)
                 self.pieces.clear()
-                self.cost = 0
+                self.held = 0
                 if not self.complete:
                     self.flow.resume_reading()
                 return pieces
             if self.complete:
                 return []
-            await self.changed()
+            await self.changed(least)
 
-    async def changed(self) -> None:
-        """Waits until something more has happened."""
+    async def changed(self, least: int = 1) -> None:
+        """Waits until something more has happened, or where nobody wants less, until `least` bytes are there."""
+        self.least = least if not self.waiters else min(least, self.least)
         waiter = asyncio.get_running_loop().create_future()
         self.waiters.append(waiter)
         try:
@@ -187,7 +185,7 @@ class Body:
         for piece in self.pieces:
             piece.release()
         self.pieces.clear()
-        self.cost = 0
+        self.held = 0
 
     async def finished(self) -> None:
         """Drops what is left and returns when the peer has sent all of it.

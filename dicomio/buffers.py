@@ -10,14 +10,24 @@ KEPT: Final = 8
 
 
 class ReceiveBuffer:
-    """A receive buffer that goes back to its pool when the last holder lets go of it."""
+    """A receive buffer that goes back to its pool when the last holder lets go of it.
 
-    __slots__ = ("holders", "pool", "view")
+    Attributes:
+        filled: bytes of it that are in use; what arrives goes behind them.
+    """
+
+    __slots__ = ("filled", "holders", "pool", "view")
 
     def __init__(self, pool: "BufferPool") -> None:
         self.pool = pool
         self.view = memoryview(bytearray(RECEIVE_SIZE))
         self.holders = 0
+        self.filled = 0
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether somebody beside its connection holds it."""
+        return self.holders > 1
 
     def hold(self) -> None:
         """Keeps the bytes in the buffer as they are until `release`."""
@@ -42,8 +52,10 @@ class BufferPool:
         self.free: deque[ReceiveBuffer] = deque()
 
     def take(self) -> ReceiveBuffer:
-        """A buffer that nobody holds."""
-        return self.free.pop() if self.free else ReceiveBuffer(self)
+        """An empty buffer, held by whoever takes it."""
+        buffer = self.free.pop() if self.free else ReceiveBuffer(self)
+        buffer.holders, buffer.filled = 1, 0
+        return buffer
 
     def give(self, buffer: ReceiveBuffer) -> None:
         """Takes a buffer back; beyond a few it is left to the garbage collector."""

@@ -12,6 +12,9 @@ from dicomio.session import UpperLayer, UpperLayerEvent
 
 __all__ = ["BODY", "QUEUE", "Deadline", "Owner", "UpperLayerProtocol"]
 
+# With less room than this behind what is held, the next read gets another buffer.
+LEAST_ROOM: Final = 65_536
+
 # Why reading is paused: the handler of a data set is slow, or too many requests wait for their turn.
 BODY: Final = 1
 QUEUE: Final = 2
@@ -119,23 +122,33 @@ class UpperLayerProtocol(asyncio.BufferedProtocol):
         self.owner.connected()
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        if self.buffer is None:
-            self.buffer = self.pool.take()
-        return self.buffer.view
+        buffer = self.buffer
+        if buffer is None:
+            buffer = self.buffer = self.pool.take()
+        elif not buffer.is_shared:
+            buffer.filled = 0
+        return buffer.view[buffer.filled :]
 
     def buffer_updated(self, nbytes: int) -> None:
         buffer = self.buffer
         assert buffer is not None
-        buffer.holders = 1
         now = self.last_received = self.loop.time()
-        for event in self.upper.receive(buffer.view[:nbytes], now):
+        received = buffer.view[buffer.filled : buffer.filled + nbytes]
+        buffer.filled += nbytes
+        for event in self.upper.receive(received, now):
             self.owner.handle(event)
         self.flush()
         if self.socket is not None and self.upper.mid_message:
             self.acknowledge_now()
-        # Whoever still reads from the buffer holds it; then the next read gets another one.
-        self.buffer = None
-        buffer.release()
+        # What is held in the middle of a message gets company by the next read; an idle connection keeps nothing.
+        if not (buffer.is_shared and self.upper.mid_message and len(buffer.view) - buffer.filled >= LEAST_ROOM):
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Gives the buffer back, as far as the connection is concerned."""
+        if self.buffer is not None:
+            buffer, self.buffer = self.buffer, None
+            buffer.release()
 
     def eof_received(self) -> bool:
         return False
@@ -145,6 +158,7 @@ class UpperLayerProtocol(asyncio.BufferedProtocol):
         self.lost.__cause__ = exc
         self.artim.cancel()
         self.write_deadline.cancel()
+        self.let_go()
         for event in self.upper.connection_lost():
             self.owner.handle(event)
         self.owner.disconnected(exc)
