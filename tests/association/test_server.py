@@ -51,7 +51,7 @@ async def test_port_address_and_state() -> None:
         assert server.port > 0
         assert server.is_serving
         assert [str(address) for address in server.addresses] == [f"APP@{LOCAL}:{server.port}"]
-        assert server.associations == ()
+        assert not server.associations
         async with to(server) as association:
             assert [each.peer.ae_title for each in server.associations] == ["DICOMIO"]
             assert server.associations[0].local.port == server.port
