@@ -249,10 +249,9 @@ async def test_a_generator_is_consumed_as_sending_proceeds() -> None:
             yield each
 
     async with MemoryClient(archive.app) as client, client.store_many(produce()) as outcomes:
-        totals = [outcomes.total]
-        totals += [outcomes.total async for _ in outcomes]
-    assert totals[0] is None
-    assert totals[-1] == len(archive.stored) == GLANCE * 4
+        assert outcomes.total is None
+        assert len([outcome async for outcome in outcomes]) == GLANCE * 4
+    assert outcomes.total == len(archive.stored) == GLANCE * 4
     assert threading.main_thread() not in threads
 
 
