@@ -53,6 +53,9 @@ DUPLICATE_INVOCATION: Final = 0x0210
 PENDING_STATUSES: Final = (0xFF00, 0xFF01)
 CANCELLABLE: Final = (CommandField.C_FIND_RQ, CommandField.C_GET_RQ, CommandField.C_MOVE_RQ)
 
+# Responses that never have a data set (PS3.7 9.3.1.2, 9.3.5.2); some peers announce one all the same and send none.
+WITHOUT_DATA: Final = (CommandField.C_STORE_RSP, CommandField.C_ECHO_RSP)
+
 # Where PS3.8 Table 9-10 has an action for a P-DATA request.
 SENDING: Final = (State.Sta6, State.Sta8)
 # Where PS3.8 Table 9-10 has an action for an A-ABORT request.
@@ -568,7 +571,7 @@ class DimseProvider:
         self.receiving = None
         if pending is None:
             self.upper.messages.note("responded to a request that is not outstanding")
-        elif command.has_data_set:
+        elif command.has_data_set and command.field not in WITHOUT_DATA:
             pending.command = command
             self.receiving = pending
         else:

@@ -15,20 +15,26 @@ from dicomio import (
     Role,
     Status,
     StatusError,
+    StoreRequest,
     sop,
 )
 from dicomio.config import PresentationContext
 from dicomio.services.contexts import pick_context
 from dicomio.testing import connected
+from dicomio.wire.commands import Command, CommandField
 from tests.association.peers import (
     CT,
     VERIFICATION,
     ScriptedPeer,
     echo_rq,
+    instance,
     response,
     scripted_acceptor,
     scripted_requestor,
     settled,
+    started,
+    store_rq,
+    storing,
 )
 
 
@@ -175,3 +181,65 @@ async def test_an_echo_repeats_its_sop_class() -> None:
         answer = await peer.hear_command()
         assert answer.affected_sop_class_uid == sop.Verification
         assert answer.responding_to == 3
+
+
+async def test_a_response_that_announces_a_data_set_and_sends_none_is_taken_at_once() -> None:
+    """Neither C-ECHO-RSP nor C-STORE-RSP has one (PS3.7 9.3.1.2, 9.3.5.2), whatever the peer's command says."""
+    async with scripted_acceptor() as (association, peer):
+        for _ in range(2):
+            echo = started(association.echo())
+            peer.say_bytes(announcing(peer, await peer.hear_command()))
+            await echo
+            storing_it = started(association.store(instance()))
+            peer.say_bytes(announcing(peer, await peer.hear_request()))
+            assert (await storing_it).status == 0
+        assert "announced a data set and did not send it" in association.quirks
+
+
+async def test_a_response_that_brings_a_data_set_it_must_not_have() -> None:
+    async with scripted_acceptor() as (association, peer):
+        for _ in range(2):
+            echo = started(association.echo())
+            message = announcing(peer, await peer.hear_command())
+            peer.say_bytes(message + b"\x04\0\0\0\0\x0a\0\0\0\x06\x01\x02abcd")
+            await echo
+
+
+def announcing(peer: ScriptedPeer, request: Command) -> bytes:
+    """A response whose Command Data Set Type says that a data set follows (PS3.7 E.1)."""
+    message = peer.upper.message(1, response(request))
+    at = message.index(b"\0\0\0\x08\x02\0\0\0") + 8
+    return message[:at] + b"\x00\x01" + message[at + 2 :]
+
+
+async def test_a_cancel_of_what_cannot_be_cancelled_is_ignored() -> None:
+    """C-CANCEL is for C-FIND, C-GET and C-MOVE (PS3.7 9.3.2.3)."""
+    go_on = asyncio.Event()
+
+    async def store(request: StoreRequest) -> None:
+        await go_on.wait()
+        assert not request.cancelled
+
+    async with scripted_requestor(storing(store)) as (_, peer):
+        peer.say(store_rq(5), bytes(10), 3)
+        for number in (5, 6):
+            peer.say(Command(CommandField.C_CANCEL_RQ, responding_to=number), context_id=3)
+        await settled()
+        go_on.set()
+        answer = await peer.hear_command()
+        assert (answer.responding_to, answer.status) == (5, 0)
+
+
+async def test_a_request_whose_data_set_never_comes() -> None:
+    """The next command says so; both get their answers."""
+
+    async def store(request: StoreRequest) -> None:
+        await request.read()
+
+    async with scripted_requestor(storing(store)) as (association, peer):
+        peer.protocol.write(peer.upper.command(3, store_rq(1)))
+        peer.say(echo_rq(2))
+        first, second = await peer.hear_command(), await peer.hear_command()
+        assert (first.responding_to, first.status) == (1, Status.CANNOT_UNDERSTAND)
+        assert (second.responding_to, second.status) == (2, Status.SUCCESS)
+        assert "announced a data set and did not send it" in association.quirks
