@@ -10,7 +10,7 @@ from dicomio.association import Association
 from dicomio.buffers import SHARED
 from dicomio.config import Address, Limits, PresentationContext, Role, Timeout
 from dicomio.dimse import Dispatch, Inbound
-from dicomio.errors import ConnectFailed, ConnectTimeout, NegotiationTimeout, RemoteProtocolError
+from dicomio.errors import ConnectFailed, ConnectTimeout, DicomError, NegotiationTimeout, RemoteProtocolError
 from dicomio.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicomio.negotiation import propose
 from dicomio.protocol import UpperLayerProtocol, set_socket_options
@@ -174,24 +174,34 @@ class connect:  # used like a function
             raise ConnectTimeout(f"{self.address}: no connection within {self.timeout.connect} s") from error
         except tls.SSLError as error:
             raise ConnectFailed(f"{self.address}: TLS failed: {tls_reason(error)}") from error
+        except (OSError, UnicodeError) as error:
+            raise ConnectFailed(f"{self.address}: {getattr(error, 'strerror', None) or error}") from error
+        try:
+            set_socket_options(transport, self.socket_options)
         except OSError as error:
-            raise ConnectFailed(f"{self.address}: {error.strerror or error}") from error
-        set_socket_options(transport, self.socket_options)
+            transport.abort()
+            raise ConnectFailed(f"{self.address}: socket options: {error.strerror or error}") from error
 
 
 async def negotiated(association: Association) -> None:
-    """Waits for the answer to the A-ASSOCIATE-RQ."""
+    """Waits for the answer to the A-ASSOCIATE-RQ; where that is not a yes, the connection is closed."""
     peer, limit = association.peer, association.timeout.negotiate
     try:
         async with asyncio.timeout(limit):
             await association.opened
     except TimeoutError as error:
         association.abort(detail="no answer to A-ASSOCIATE-RQ")
+        await association.wait_closed()
         raise NegotiationTimeout(f"{peer}: no answer to A-ASSOCIATE-RQ within {limit} s") from error
     except RemoteProtocolError as error:
+        await association.wait_closed()
         raise ConnectFailed(f"{peer} does not speak DICOM there: {error}") from error
+    except DicomError:
+        await association.wait_closed()
+        raise
     except asyncio.CancelledError:
         association.abort(detail="cancelled")
+        association.protocol.kill()
         raise
 
 

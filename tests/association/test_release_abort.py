@@ -344,3 +344,12 @@ async def test_events_of_the_accepting_side_are_in_order() -> None:
         assert (await peer.hear_command()).status == 0
         peer.release()
         await peer.hear(ReleaseConfirmed)
+
+
+async def test_waiting_for_the_end_of_a_connection_that_the_peer_keeps_open() -> None:
+    async with scripted_acceptor() as (association, peer):
+        peer.protocol.pause_reading()
+        association.abort()
+        assert not association.protocol.closed.done()
+        await association.wait_closed(0.01)
+        await association.protocol.closed

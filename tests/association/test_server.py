@@ -445,6 +445,14 @@ async def test_socket_options_and_nagle() -> None:
                 assert found.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
 
 
+async def test_a_socket_option_that_does_not_exist_closes_the_connection_again() -> None:
+    async with serving() as server:
+        address = f"APP@{LOCAL}:{server.port}"
+        with pytest.raises(ConnectFailed, match="socket options: "):
+            await connect(address, contexts=[sop.Verification], socket_options=[(socket.IPPROTO_TCP, 9999, 1)])
+        await until(lambda: not server.connections)
+
+
 async def test_hundred_associations_at_once() -> None:
     async with serving() as server:
         associations = await asyncio.gather(*(opened(server) for _ in range(100)))
