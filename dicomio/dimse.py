@@ -297,12 +297,14 @@ class DimseProvider:
                 if self.upper.state is State.Sta6:
                     self.upper.release()
                     self.protocol.flush()
-                await asyncio.shield(self.protocol.closed)
+                if self.ended is None:
+                    await asyncio.shield(self.protocol.closed)
         except TimeoutError:
             self.abort(detail=f"no release within {self.timeout.release:g} s")
         except BaseException:
             self.abort()
             raise
+        await self.wait_closed()
 
     async def wait_closed(self, timeout: float = 1.0) -> None:
         """Waits for the end of the connection of an association that is over; drops it after `timeout` seconds."""
