@@ -85,8 +85,9 @@ async def test_peer_that_refuses(start_scp: StartScp) -> None:
     assert (caught.value.result, caught.value.source, caught.value.reason) == (1, 1, 1)
 
 
-async def test_peer_that_does_not_know_its_name(start_scp: StartScp) -> None:
-    scp = await asyncio.to_thread(start_scp, "dcmqrscp")
+@pytest.mark.parametrize("name", ["dcmqrscp", "ctn", "pixelmed"])
+async def test_peer_that_goes_by_another_name(name: str, start_scp: StartScp) -> None:
+    scp = await asyncio.to_thread(start_scp, name)
     async with Client(f"SOMEBODY@{HOST}:{scp.port}") as client:
         with pytest.raises(AssociationRejected, match="called AE title not recognized"):
             await client.echo()
