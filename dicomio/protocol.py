@@ -115,8 +115,9 @@ class UpperLayerProtocol(asyncio.BufferedProtocol):
         self.transport = cast("asyncio.Transport", transport)
         # A batch buffer is used again once the transport holds nothing of it, so "resume" has to mean "empty".
         self.transport.set_write_buffer_limits(high=0)
-        if TCP_QUICKACK is not None:
-            self.socket = tcp_socket(transport)
+        if TCP_QUICKACK is not None and (found := tcp_socket(transport)) is not None:
+            # uvloop makes a socket object for each call otherwise; the descriptor stays the transport's.
+            self.socket = socket.socket(fileno=found.fileno())
         self.upper.connected(self.loop.time())
         self.flush()
         self.owner.connected()
@@ -159,6 +160,9 @@ class UpperLayerProtocol(asyncio.BufferedProtocol):
         self.artim.cancel()
         self.write_deadline.cancel()
         self.let_go()
+        if self.socket is not None:
+            self.socket.detach()
+            self.socket = None
         for event in self.upper.connection_lost():
             self.owner.handle(event)
         self.owner.disconnected(exc)
@@ -273,6 +277,8 @@ class UpperLayerProtocol(asyncio.BufferedProtocol):
         try:
             self.socket.setsockopt(socket.IPPROTO_TCP, TCP_QUICKACK, 1)
         except OSError:
+            # The connection is going down; its end is about to be told.
+            self.socket.detach()
             self.socket = None
 
     def artim_expired(self) -> None:

@@ -133,10 +133,12 @@ class Server:
             OSError: it cannot listen there.
         """
         loop = asyncio.get_running_loop()
+        # The system would choose a port for each address family, and nobody could say which is meant.
+        host = "0.0.0.0" if self.host is None and self.requested_port == 0 else self.host
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self.app.running())
             self.listener = await loop.create_server(
-                self.accept, self.host, self.requested_port, ssl=self.ssl, backlog=BACKLOG
+                self.accept, host, self.requested_port, ssl=self.ssl, backlog=BACKLOG
             )
             self.stack = stack.pop_all()
         return self
@@ -305,7 +307,7 @@ def serve(
     Args:
         app: the application.
         host: address or addresses to listen on; all of the machine's by default.
-        port: TCP port, 0 for any that is free (see `Server.port`).
+        port: TCP port; 0 for any that is free (see `Server.port`), on IPv4 where no host is given.
         ssl: a TLS context; without it connections are plain.
         timeout: deadlines; a number is the default of each.
         limits: what peers may ask for, at once and each.

@@ -130,7 +130,9 @@ def difference(sent: Instance, outcome: Outcome | None, inbox: Path) -> str:
         return str(outcome.error)
     try:
         stored = Instance.open(inbox / f"{safe_name(sent.sop_instance_uid)}.dcm")
-        if stored.read() != sent.read():
+        data = sent.read()
+        # A deflated data set of odd length travels with the NUL that PS3.5 A.5 wants behind it.
+        if stored.read() not in (data, data + b"\0" if len(data) % 2 else data):
             return "the data set is different"
     except (DicomError, OSError) as error:
         return str(error)

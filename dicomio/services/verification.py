@@ -1,5 +1,7 @@
 """Verification: C-ECHO (PS3.4 A, PS3.7 9.1.5)."""
 
+from time import perf_counter
+
 from dicomio.config import PresentationContext
 from dicomio.dimse import DimseProvider
 from dicomio.services.contexts import pick_context
@@ -23,8 +25,8 @@ async def send_echo(provider: DimseProvider) -> float:
         NoPresentationContext: Verification was not negotiated.
     """
     context = pick_context(provider, Verification)
-    started = provider.loop.time()
+    started = perf_counter()
     reply = await provider.request(context, Command(CommandField.C_ECHO_RQ, affected_sop_class_uid=Verification))
-    elapsed = provider.loop.time() - started
+    elapsed = perf_counter() - started
     check(provider, "C-ECHO", reply)
     return elapsed

@@ -216,7 +216,7 @@ class BatchPacker:
 
         Args:
             size: bytes of data set to send with it, at most `capacity`.
-            last: whether the data set ends with it.
+            last: whether the data set ends with it; one of odd length gets a NUL behind it.
 
         Returns:
             What to write to the transport, and the gaps in it that the data goes into, in order.
@@ -225,12 +225,21 @@ class BatchPacker:
         view[:at] = self.prefix
         self.prefix = b""
         gaps = []
+        # Data sets have even lengths; files that were deflated without the NUL of PS3.5 A.5 get theirs here.
+        odd = last and size & 1
         while True:
             part = min(payload, size)
             size -= part
-            control = LAST if last and not size else 0
-            HEADERS.pack_into(self.buffer, at, P_DATA_TF, part + 6, part + 2, self.context_id, control)
-            gaps.append(view[at + HEADERS_LENGTH : at + HEADERS_LENGTH + part])
-            at += HEADERS_LENGTH + part
+            final = last and not size
+            pad = final and odd and part < payload
+            length = part + 1 if pad else part
+            HEADERS.pack_into(
+                self.buffer, at, P_DATA_TF, length + 6, length + 2, self.context_id, LAST if final else 0
+            )
+            at += HEADERS_LENGTH
+            gaps.append(view[at : at + part])
+            at += length
+            if pad:
+                self.buffer[at - 1] = 0
             if not size:
                 return view[:at], gaps

@@ -43,8 +43,11 @@ def instance(size: int = 1000, uid: str = INSTANCE_UID, sop_class: str = sop.CTI
 
 
 def content(size: int) -> bytes:
-    """Bytes that are nowhere the same as 251 bytes further on, so that nothing can be swapped unnoticed."""
-    return (bytes(range(251)) * (size // 251 + 1))[:size]
+    """Bytes that are nowhere the same as 251 bytes further on, so that nothing can be swapped unnoticed.
+
+    Of even length, as data sets are: an odd number gets a NUL behind it.
+    """
+    return (bytes(range(251)) * (size // 251 + 1))[:size] + bytes(size % 2)
 
 
 def echo_rq(message_id: int = 1) -> Command:

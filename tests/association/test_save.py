@@ -72,7 +72,8 @@ async def test_the_bytes_of_the_data_set_stay_as_they_are(tmp_path: Path, name: 
     (path,) = tmp_path.iterdir()
     saved = await opened(path)
     before, after = (SAMPLES / name).read_bytes()[source.offset :], path.read_bytes()[saved.offset :]
-    assert before == after
+    # PS3.5 A.5: a deflated data set of odd length gets a NUL behind it
+    assert before + bytes(len(before) % 2) == after
     assert (saved.sop_class_uid, saved.sop_instance_uid) == (source.sop_class_uid, source.sop_instance_uid)
     assert saved.transfer_syntax == source.transfer_syntax
     assert path.name == f"{source.sop_instance_uid}.dcm"
@@ -95,7 +96,7 @@ async def test_the_file_says_where_it_comes_from(tmp_path: Path) -> None:
 async def test_any_size(tmp_path: Path, size: int) -> None:
     assert await store_one(saving(tmp_path), size) == 0
     (path,) = tmp_path.iterdir()
-    assert path.read_bytes()[-size:] == content(size)
+    assert path.read_bytes().endswith(content(size))
 
 
 async def test_an_empty_data_set_is_no_object(tmp_path: Path) -> None:
@@ -151,7 +152,7 @@ async def test_a_duplicate_replaces_what_was_there(tmp_path: Path) -> None:
         for size in (5000, 300_000, 77):
             await association.store(instance(size))
     (path,) = tmp_path.iterdir()
-    assert path.read_bytes()[-77:] == content(77)
+    assert path.read_bytes().endswith(content(77))
     assert path.stat().st_size < 1000
 
 
