@@ -13,10 +13,10 @@ import anyio.to_thread
 
 from dicomio import negotiation, sop
 from dicomio.association import Association
-from dicomio.config import Address, Limits, Role, Timeout
-from dicomio.dimse import Inbound
+from dicomio.config import Address, Limits, Role, Timeout, checked_ae_title, checked_uid
 from dicomio.errors import AssociationRejected, DicomError, LocalProtocolError, Refused, StatusError
 from dicomio.negotiation import Supported
+from dicomio.operations import Inbound
 from dicomio.requests import EchoRequest, Request, StoreRequest, UnknownRequest
 from dicomio.server import DEFAULT_PORT, run, serve
 from dicomio.services.reply import answer
@@ -33,8 +33,10 @@ Handler: TypeAlias = Callable[[Any], Awaitable[Any]]
 Lifespan: TypeAlias = Callable[["Application"], AbstractAsyncContextManager[None]]
 Destinations: TypeAlias = Mapping[str, str | Address] | Callable[[str], Awaitable[Address]]
 
-# The key of handlers for whatever no other handler takes.
+# The keys of handlers for every standard storage SOP class, and for whatever no other handler takes.
+STANDARD_STORAGE: Final = "standard storage SOP classes"
 ANY: Final = "*"
+STORAGE: Final = frozenset(sop.STORAGE)
 
 REQUEST_TYPES: Mapping[int, type[Request]] = {
     CommandField.C_ECHO_RQ: EchoRequest,
@@ -97,7 +99,7 @@ class Application:
     def __init__(
         self, ae_title: str, *, destinations: Destinations | None = None, lifespan: Lifespan | None = None
     ) -> None:
-        self.ae_title = ae_title
+        self.ae_title = checked_ae_title(ae_title)
         self.destinations: Destinations = destinations if destinations is not None else {}
         self.lifespan = lifespan
         self.state: Any = SimpleNamespace()
@@ -125,10 +127,9 @@ class Application:
                 is given; `"*"` for whatever is stored, private SOP classes included.
             transfer_syntaxes: accepted ones, preferred first; by default every one, the peer's order deciding.
         """
-        syntaxes = tuple(transfer_syntaxes) if transfer_syntaxes is not None else None
-        wanted = list(sop_classes or sop.STORAGE)
-        for uid in wanted if syntaxes is not None else ():
-            self.syntaxes[uid] = syntaxes or ()
+        wanted = [uid if uid == ANY else checked_uid(uid) for uid in sop_classes] or [STANDARD_STORAGE]
+        if transfer_syntaxes is not None:
+            self.syntaxes.update(dict.fromkeys(wanted, tuple(map(checked_uid, transfer_syntaxes))))
         return self.registrar(CommandField.C_STORE_RQ, wanted)
 
     def registrar(self, field: int, uids: Sequence[str]) -> Callable[[F], F]:
@@ -136,7 +137,10 @@ class Application:
 
         def register(func: F) -> F:
             handlers = self.handlers.setdefault(field, {})
-            handlers.update(dict.fromkeys(uids, awaitable(func)))
+            for uid in uids:
+                if uid in handlers:
+                    raise ValueError(f"there is a handler for {CommandField(field).name} of {uid} already")
+                handlers[uid] = awaitable(func)
             return func
 
         return register
@@ -180,12 +184,12 @@ class Application:
 
     def supported(self, abstract_syntax: str) -> Supported | None:
         """What we accept for a SOP class, as follows from the handlers."""
-        if abstract_syntax in self.handlers.get(CommandField.C_STORE_RQ, {}):
-            return Supported(abstract_syntax, self.syntaxes.get(abstract_syntax), Role.SCP)
         if abstract_syntax == sop.Verification:
             return Supported(abstract_syntax, UNCOMPRESSED, Role.SCP)
-        if ANY in self.handlers.get(CommandField.C_STORE_RQ, {}):
-            return Supported(abstract_syntax, self.syntaxes.get(ANY), Role.SCP)
+        handlers = self.handlers.get(CommandField.C_STORE_RQ, {})
+        for key in storage_keys(abstract_syntax):
+            if key in handlers:
+                return Supported(abstract_syntax, self.syntaxes.get(key), Role.SCP)
         return None
 
     def negotiate(self, association: Association, pdu: AssociateRQ) -> None:
@@ -223,6 +227,7 @@ class Application:
             association.reject(*TRANSIENT_FAILURE)
 
     def accept(self, association: Association, pdu: AssociateRQ, refuse: Mapping[int, int]) -> None:
+        logger.info("%s: association accepted", association.peer)
         maximum = association.limits.max_pdu
         association.accept(pdu, negotiation.accept(pdu, self.supported, maximum_length=maximum, refuse=refuse))
 
@@ -256,7 +261,7 @@ class Application:
     def handler_for(self, field: int, abstract_syntax: str) -> Handler:
         """Who serves a kind of request on a SOP class."""
         handlers = self.handlers.get(field, {})
-        found = handlers.get(abstract_syntax) or handlers.get(ANY)
+        found = next((handlers[key] for key in storage_keys(abstract_syntax) if key in handlers), None)
         if found is None and field == CommandField.C_ECHO_RQ:
             return say_success
         return found or self.unknown_handler or refuse_unknown
@@ -266,7 +271,7 @@ class Application:
         request: Request | None = None
         try:
             request = REQUEST_TYPES.get(inbound.command.field, UnknownRequest)(inbound)
-            status, comment = self.status_of(await self.call(handler, request)), ""
+            status, comment = self.status_of(await self.call(handler, request), request), ""
         except asyncio.CancelledError:
             give_up(inbound)
             raise
@@ -298,13 +303,16 @@ class Application:
             handler = Layer(middleware, handler)
         return await handler(request)
 
-    def status_of(self, result: Any) -> Status:
+    def status_of(self, result: Any, request: Request) -> Status:
         """The status that a handler's result stands for: `None` is Success."""
-        if result is None:
+        if isinstance(request, StoreRequest) and request.unsaved:
+            logger.error("%r: the handler ended before what it began to save was there; is an await missing?", request)
+        elif result is None:
             return Status.SUCCESS
-        if isinstance(result, int):
+        elif isinstance(result, int) and not isinstance(result, bool):
             return Status(result)
-        logger.error("a handler returned %s; a status or None was expected", type(result).__name__)
+        else:
+            logger.error("%r: the handler returned %r; a status or None was expected", request, type(result))
         return Status.PROCESSING_FAILURE
 
     def status_for(self, error: Exception, request: object) -> tuple[Status, str]:
@@ -315,11 +323,10 @@ class Application:
             return Status(error.status), error.response.error_comment or ""
         for kind in type(error).__mro__:
             if kind in self.statuses:
-                words = getattr(error, "strerror", None) or type(error).__name__
-                logger.warning("%r failed: %s", request, words)
-                return Status(self.statuses[kind]), str(words)
+                logger.warning("%r failed: %s: %s", request, type(error).__name__, error)
+                return Status(self.statuses[kind]), getattr(error, "strerror", None) or ""
         logger.error("%r failed", request, exc_info=error)
-        return Status.PROCESSING_FAILURE, type(error).__name__
+        return Status.PROCESSING_FAILURE, ""
 
     async def run_after(self, call: Callable[[], Awaitable[None]], inbound: Inbound) -> None:
         try:
@@ -375,6 +382,11 @@ UNCOMPRESSED: Final = (
 TRANSIENT_FAILURE: Final = (2, 1, 1)
 
 
+def storage_keys(abstract_syntax: str) -> tuple[str, ...]:
+    """Under which keys a handler for a SOP class may be registered, the most special first."""
+    return (abstract_syntax, STANDARD_STORAGE, ANY) if abstract_syntax in STORAGE else (abstract_syntax, ANY)
+
+
 class Layer:
     """One middleware around what comes next."""
 
@@ -394,7 +406,9 @@ def awaitable(func: Callable[..., Any]) -> Handler:
         return func
 
     async def call(*args: Any) -> Any:
-        return await anyio.to_thread.run_sync(func, *args)
+        result = await anyio.to_thread.run_sync(func, *args)
+        # What looks like a plain function may be a wrapper around an async one.
+        return await result if inspect.isawaitable(result) else result
 
     return call
 

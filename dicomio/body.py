@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Final, Protocol
 
 from dicomio.buffers import RECEIVE_SIZE, ReceiveBuffer
@@ -12,6 +12,8 @@ __all__ = ["HELD", "Body", "Piece"]
 
 # A data set that ends with so little is copied: small objects on many associations shall not keep a buffer each.
 COPIED: Final = 65_536
+# Fragments that are smaller on the average are copied: what it takes to keep each costs more than that.
+TINY: Final = 512
 # Beyond this the peer has to wait: half of it is being written while the other half arrives.
 HELD: Final = 4 * RECEIVE_SIZE
 
@@ -69,7 +71,7 @@ class Body:
         size = sum(map(len, chunks)) if len(chunks) != 1 else len(chunks[0])
         self.received += size
         if size and not self.discarding:
-            if last and size <= COPIED:
+            if (last and size <= COPIED) or size < len(chunks) * TINY:
                 piece = Piece([b"".join(chunks)], size, None)
             else:
                 piece = Piece(chunks, size, self.flow.hold_buffer())
@@ -105,11 +107,13 @@ class Body:
             least: bytes to wait for, unless the data set ends before; at most `HELD`.
 
         Raises:
-            DicomError: the data set ended before its last fragment.
+            DicomError: the data set ended before its last fragment, or was dropped since its request is done with.
         """
         while True:
             if self.error is not None:
                 raise self.error
+            if self.discarding:
+                raise LocalProtocolError("the request is done with, and the rest of its data set was dropped")
             if self.pieces and (self.held >= least or self.complete):
                 pieces = list(self.pieces)
                 self.pieces.clear()
@@ -141,7 +145,7 @@ class Body:
             raise LocalProtocolError("the data set of this request has been read already")
         self.taken = True
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The data set in pieces of arbitrary size, as `bytes` that stay valid."""
         self.begin()
         pieces: list[Piece] = []

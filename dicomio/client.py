@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from dicomio.association import Association
-from dicomio.config import Address, Limits, PresentationContext, Timeout
+from dicomio.config import Address, Limits, PresentationContext, Timeout, checked_ae_title
 from dicomio.opening import AE_TITLE, Serves, connect
 from dicomio.pool import Lease, Pool
 from dicomio.services.storage import Priority, Source
@@ -45,7 +45,7 @@ class Client(ServiceUser):
         strict: bool = False,
     ) -> None:
         self.address = Address.parse(address)
-        self.ae_title = ae_title
+        self.ae_title = checked_ae_title(ae_title)
         self.limits = limits or Limits()
         self.timeout = Timeout.of(timeout)
         self.ssl = ssl
@@ -74,19 +74,21 @@ class Client(ServiceUser):
 
     def store_many(
         self,
-        sources: Iterable[Source] | AsyncIterable[Source],
+        sources: Source | Iterable[Source] | AsyncIterable[Source],
         *,
         priority: int = Priority.MEDIUM,
         retries: int = 1,
     ) -> Outcomes:
         """Sends many objects over as many associations as `limits` allows, files straight from the disk.
 
-        Iterate the result for an `Outcome` of each object, or `await` it to have all of them sent. An object that
+        Iterate the result for an `Outcome` of each object, or `await` it to have all of them sent and get the outcomes
+        of those that failed. An object that
         cannot be sent, or that the peer refuses, is a failed outcome; the others go on. Leaving an `async with` around
         the iteration early stops the transfer; associations with an object on its way are aborted.
 
         Args:
-            sources: paths, data sets, instances; directories among the paths are passed over. A generator is
+            sources: paths, data sets, instances; directories among several are passed over, so that `rglob("*")`
+                may give them too. A single path of a directory stands for every file below it. A generator is
                 consumed as the sending proceeds, in a worker thread.
             priority: 0 medium, 1 high, 2 low.
             retries: how often an object is sent again over a new association when the one it was on got lost.

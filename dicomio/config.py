@@ -11,6 +11,8 @@ DEFAULT_PORT = 104
 # An AE title may hold an @ of its own, a host never does.
 ADDRESS = re.compile(r"(?:(?P<ae>.*)@)?(?P<host>\[[^\]@]+\]|[^:\[\]@]+)(?::(?P<port>[0-9]{1,9}))?")
 # PS3.5 6.2, AE: the default repertoire without backslash and control characters, 16 of them at most.
+# PS3.5 9.1, with leading zeros tolerated since they occur
+UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 AE_TITLE = re.compile(r"[ -\[\]-~]{1,16}")
 
 # The limits that have to let at least one of something through.
@@ -40,6 +42,31 @@ class Role(Flag):
     SCU = 1
     SCP = 2
     BOTH = 3
+
+
+def checked_ae_title(text: str) -> str:
+    """The text, if it is an AE title.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if AE_TITLE.fullmatch(text) is None or not text.strip():
+        raise ValueError(f"{text!r} is not an AE title: 1 to 16 ASCII characters without backslash")
+    return text
+
+
+def checked_uid(text: str) -> str:
+    """The text, if it is a UID.
+
+    Raises:
+        TypeError: it is no text: a decorator was used without its parentheses, most likely.
+        ValueError: it is no UID, but a name perhaps.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"{text!r} is given where a UID is expected; are the parentheses of a decorator missing?")
+    if UID.fullmatch(text) is None:
+        raise ValueError(f"{text!r} is not a UID; the names of SOP classes are constants of dicomio.sop")
+    return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +103,7 @@ class Address:
         if not 0 < port < 65536:
             raise ValueError(f"{text!r}: port {port} is not between 1 and 65535")
         ae_title = (match["ae"] or "").strip() or ae_title
-        if AE_TITLE.fullmatch(ae_title) is None:
-            raise ValueError(f"{ae_title!r} is not an AE title: 1 to 16 ASCII characters without backslash")
-        return cls(ae_title, match["host"].strip("[]"), port)
+        return cls(checked_ae_title(ae_title), match["host"].strip("[]"), port)
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host

@@ -7,11 +7,11 @@ for every request of the peer that is being served.
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from dicomio.body import Body
 from dicomio.config import Address, Limits, Timeout
 from dicomio.errors import (
+    AbortReason,
     AbortSource,
     AssociationAborted,
     AssociationRejected,
@@ -26,7 +26,8 @@ from dicomio.errors import (
 from dicomio.machine import State
 from dicomio.messages import CommandReceived, DataMissing, DataReceived
 from dicomio.negotiation import AcceptedContext, Agreement, conclude
-from dicomio.protocol import QUEUE, Deadline, UpperLayerProtocol
+from dicomio.operations import Dispatch, Inbound, Pending, Reply
+from dicomio.protocol import ANSWERS, QUEUE, Deadline, UpperLayerProtocol
 from dicomio.session import (
     Aborted,
     AssociateAccepted,
@@ -41,12 +42,15 @@ from dicomio.window import Window
 from dicomio.wire.commands import Command, CommandField
 from dicomio.wire.pdus import AssociateAC, AssociateRJ, AssociateRQ
 
-__all__ = ["DimseProvider", "Dispatch", "Inbound", "Pending", "Reply"]
+__all__ = ["DimseProvider"]
 
 # Requests of the peer that may wait for their turn before it is held back.
 WAITING: Final = 8
 # What we have outstanding at most where the peer sets no bound (PS3.7 D.3.3.3).
 UNBOUNDED_WINDOW: Final = 64
+
+# Bytes of answers that may wait for the peer to read them while it goes on asking; more than any batch we send.
+UNREAD_ANSWERS: Final = 4_194_304
 
 RESPONSE_BIT: Final = 0x8000
 DUPLICATE_INVOCATION: Final = 0x0210
@@ -60,75 +64,6 @@ WITHOUT_DATA: Final = (CommandField.C_STORE_RSP, CommandField.C_ECHO_RSP)
 SENDING: Final = (State.Sta6, State.Sta8)
 # Where PS3.8 Table 9-10 has an action for an A-ABORT request.
 ABORTABLE: Final = frozenset(State) - {State.Sta1, State.Sta2, State.Sta13}
-
-
-class Reply:
-    """A response to one of our requests: its command, and its data set where it has one."""
-
-    __slots__ = ("command", "data")
-
-    def __init__(self, command: Command, data: bytes | None) -> None:
-        self.command = command
-        self.data = data
-
-
-class Pending:
-    """One of our requests that has not been answered finally."""
-
-    __slots__ = ("chunks", "command", "context", "deadline", "future", "message_id", "size")
-
-    def __init__(self, message_id: int, context: AcceptedContext, loop: asyncio.AbstractEventLoop) -> None:
-        self.message_id = message_id
-        self.context = context
-        self.future: asyncio.Future[Reply] = loop.create_future()
-        self.deadline: asyncio.TimerHandle | None = None
-        self.command: Command | None = None
-        self.chunks: list[bytes] = []
-        self.size = 0
-
-
-class Inbound:
-    """A request of the peer's: its command, its data set as it arrives, and the one place to answer it.
-
-    Attributes:
-        provider: the association it came on.
-        context: the presentation context it came on.
-        command: the command set.
-        message_id: its message ID; 0 where the peer sent none.
-        body: the data set, `None` where the request has none.
-        cancelled: whether the peer has sent a C-CANCEL for it.
-    """
-
-    __slots__ = ("body", "cancelled", "command", "context", "message_id", "provider", "task")
-
-    def __init__(self, provider: "DimseProvider", context: AcceptedContext, command: Command) -> None:
-        self.provider = provider
-        self.context = context
-        self.command = command
-        self.message_id = command.message_id or 0
-        self.body = Body(provider.protocol) if command.has_data_set else None
-        self.cancelled = False
-        self.task: asyncio.Task[None] | None = None
-
-    def answer(self, response: Command, data: bytes | None = None) -> None:
-        """Sends a response without waiting for the peer to take it.
-
-        Raises:
-            DicomError: the association is gone.
-        """
-        response.responding_to = self.message_id
-        self.provider.post(self.context.id, response, data)
-
-    @property
-    def receiving(self) -> bool:
-        """Whether part of its data set is still to come."""
-        return self.body is not None and not self.body.complete
-
-
-class Dispatch(Protocol):
-    """Serves a request at once and returns `None`, or returns the coroutine that will."""
-
-    def __call__(self, request: Inbound, /) -> Coroutine[Any, Any, None] | None: ...
 
 
 class DimseProvider:
@@ -184,6 +119,7 @@ class DimseProvider:
         self.receiving: Inbound | Pending | None = None
         self.sending: asyncio.Future[None] | None = None
         self.outbox: list[bytes] = []
+        self.waiting_bytes = 0
         self.quiet_waiters: list[asyncio.Future[None]] = []
         self.idle_deadline = Deadline(self.loop, self.idle_passed)
         self.release_wanted = False
@@ -213,7 +149,7 @@ class DimseProvider:
     @property
     def write_queue_size(self) -> int:
         """Bytes waiting to be taken by the peer."""
-        return self.protocol.write_queue_size + sum(map(len, self.outbox))
+        return self.protocol.write_queue_size + self.waiting_bytes
 
     # from the protocol
 
@@ -464,6 +400,10 @@ class DimseProvider:
             self.protocol.write(message)
         else:
             self.outbox.append(message)
+            self.waiting_bytes += len(message)
+        if self.waiting_bytes > UNREAD_ANSWERS or self.protocol.write_queue_size > UNREAD_ANSWERS:
+            # A peer that asks and does not read the answers has to wait.
+            self.protocol.pause_reading(ANSWERS)
 
     async def drain(self) -> None:
         """Waits until the transport holds nothing of what was written.
@@ -494,12 +434,19 @@ class DimseProvider:
         if self.outbox and self.ended is None:
             self.protocol.write(b"".join(self.outbox))
         self.outbox.clear()
+        self.waiting_bytes = 0
+        if not self.protocol.writing_paused:
+            self.protocol.resume_reading(ANSWERS)
         turn.set_result(None)
 
     # our requests
 
-    async def begin(self, context: AcceptedContext) -> Pending:
+    async def begin(self, context: AcceptedContext, field: int) -> Pending:
         """Waits for a place in the asynchronous operations window and takes a message ID.
+
+        Args:
+            context: presentation context of the request.
+            field: its Command Field, by which its response is known.
 
         Raises:
             DicomError: the association is over.
@@ -509,7 +456,7 @@ class DimseProvider:
         self.check_open()
         while self.next_id in self.pending:
             self.next_id = self.next_id % 65535 + 1
-        pending = self.pending[self.next_id] = Pending(self.next_id, context, self.loop)
+        pending = self.pending[self.next_id] = Pending(self.next_id, context, field, self.loop)
         self.next_id = self.next_id % 65535 + 1
         return pending
 
@@ -528,7 +475,7 @@ class DimseProvider:
         Raises:
             DicomError: the association is over, or `timeout.response` passed.
         """
-        pending = await self.begin(context)
+        pending = await self.begin(context, command.field)
         command.message_id = pending.message_id
         try:
             self.post(context.id, command, data)
@@ -573,6 +520,12 @@ class DimseProvider:
         self.receiving = None
         if pending is None:
             self.upper.messages.note("responded to a request that is not outstanding")
+        elif command.field != pending.field | RESPONSE_BIT:
+            reason = AbortReason.UNEXPECTED_PDU_PARAMETER
+            error = RemoteProtocolError(
+                f"{self.peer} answered with {command.name} what asked for something else", reason
+            )
+            self.abort(error, source=AbortSource.SERVICE_PROVIDER, reason=reason)
         elif command.has_data_set and command.field not in WITHOUT_DATA:
             pending.command = command
             self.receiving = pending
@@ -619,24 +572,28 @@ class DimseProvider:
         if coroutine is None:
             del self.serving[inbound.message_id]
         else:
-            inbound.task = self.loop.create_task(self.run(inbound, coroutine))
+            inbound.task = self.loop.create_task(self.run(coroutine))
+            inbound.task.add_done_callback(lambda task: self.served(inbound, coroutine))
 
     def refuse_duplicate(self, inbound: Inbound) -> None:
         if inbound.body is not None:
             inbound.body.discard()
         inbound.answer(Command(inbound.command.field | RESPONSE_BIT, status=DUPLICATE_INVOCATION))
 
-    async def run(self, inbound: Inbound, coroutine: Coroutine[Any, Any, None]) -> None:
+    async def run(self, coroutine: Coroutine[Any, Any, None]) -> None:
         try:
             await coroutine
         except DicomError:
             # A response that finds the association gone has nowhere to go, and nobody else to tell.
             if self.ended is None and self.upper.state in SENDING:
                 raise
-        finally:
-            if inbound.body is not None:
-                inbound.body.discard()
-            self.finish(inbound)
+
+    def served(self, inbound: Inbound, coroutine: Coroutine[Any, Any, None]) -> None:
+        """The task of a request has ended, or was cancelled before it began."""
+        coroutine.close()
+        if inbound.body is not None:
+            inbound.body.discard()
+        self.finish(inbound)
 
     def finish(self, inbound: Inbound) -> None:
         """A request is done with; those that wait get their turn."""

@@ -21,7 +21,8 @@ class NewFile:
     All methods block: call them in a worker thread.
 
     Args:
-        target: where it goes: a file, or a directory or something that ends in a slash; missing directories are made.
+        target: where it goes: a file; or a directory, as what is one, ends in a slash or has no suffix (and is not a
+            file) is taken for. Missing directories are made.
         name: its name in a directory.
         fsync: publish it only when it is on the disk.
 
@@ -41,7 +42,9 @@ class NewFile:
 
     def open(self) -> None:
         """Makes the hidden file."""
-        if self.target.endswith(("/", os.sep)) or self.path.is_dir():
+        # `Path` drops a slash at the end, and an object must not be taken for the directory it was to go to.
+        named = self.path.suffix and not self.target.endswith(("/", os.sep))
+        if self.path.is_dir() or not (named or self.path.is_file()):
             self.path /= self.name
         temporary = self.path.parent / f".{self.path.name[:STEM]}.{secrets.token_hex(6)}.part"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)

@@ -1,6 +1,8 @@
 """Opening associations: `connect`, and what turns every way in which that fails into the exception that names it."""
 
 import asyncio
+import errno
+import os
 import ssl as tls
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from types import TracebackType
@@ -8,11 +10,11 @@ from typing import Any, Protocol
 
 from dicomio.association import Association
 from dicomio.buffers import SHARED
-from dicomio.config import Address, Limits, PresentationContext, Role, Timeout
-from dicomio.dimse import Dispatch, Inbound
+from dicomio.config import Address, Limits, PresentationContext, Role, Timeout, checked_ae_title, checked_uid
 from dicomio.errors import ConnectFailed, ConnectTimeout, DicomError, NegotiationTimeout, RemoteProtocolError
 from dicomio.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicomio.negotiation import propose
+from dicomio.operations import Dispatch, Inbound
 from dicomio.protocol import UpperLayerProtocol, set_socket_options
 from dicomio.services.reply import answer
 from dicomio.session import UpperLayer
@@ -37,9 +39,14 @@ def proposals(
     """What `contexts=` and `roles=` mean: UIDs stand for themselves in the default transfer syntaxes.
 
     Raises:
-        ValueError: a role is given for a SOP class that is not proposed.
+        TypeError: one UID is given where several are expected.
+        ValueError: something is not a UID, or a role is given for a SOP class that is not proposed.
     """
+    if isinstance(contexts, str):
+        raise TypeError(f"contexts is a list of SOP classes, not {contexts!r}")
     found = [item if isinstance(item, PresentationContext) else PresentationContext(item) for item in contexts]
+    for item in found:
+        checked_uid(item.abstract_syntax)
     for uid, role in (roles or {}).items():
         if all(item.abstract_syntax != uid for item in found):
             raise ValueError(f"a role is given for {uid}, which is not among the contexts")
@@ -101,7 +108,7 @@ class connect:  # used like a function
     ) -> None:
         self.address = Address.parse(address)
         self.contexts = proposals(contexts, roles)
-        self.ae_title = ae_title
+        self.ae_title = checked_ae_title(ae_title)
         self.app = app
         self.timeout = Timeout.of(timeout)
         self.limits = limits or Limits()
@@ -175,7 +182,7 @@ class connect:  # used like a function
         except tls.SSLError as error:
             raise ConnectFailed(f"{self.address}: TLS failed: {tls_reason(error)}") from error
         except (OSError, UnicodeError) as error:
-            raise ConnectFailed(f"{self.address}: {getattr(error, 'strerror', None) or error}") from error
+            raise ConnectFailed(f"{self.address}: {os_reason(error)}") from error
         try:
             set_socket_options(transport, self.socket_options)
         except OSError as error:
@@ -203,6 +210,14 @@ async def negotiated(association: Association) -> None:
         association.abort(detail="cancelled")
         association.protocol.kill()
         raise
+
+
+def os_reason(error: Exception) -> str:
+    """Why there is no connection, in the words of the system rather than of asyncio."""
+    if isinstance(error, OSError):
+        known = error.errno is not None and error.errno in errno.errorcode
+        return os.strerror(error.errno or 0) if known else error.strerror or str(error)
+    return str(error)
 
 
 def tls_reason(error: tls.SSLError) -> str:

@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
-from dicomio.dimse import DimseProvider, Pending
+from dicomio.datasets.instance import stamp_of
+from dicomio.dimse import DimseProvider
 from dicomio.errors import InvalidInstance
+from dicomio.operations import Pending
 from dicomio.threads import in_thread
 from dicomio.wire.commands import Command
 from dicomio.wire.pdata import BatchPacker
@@ -63,10 +65,12 @@ class FileData:
         path: the file.
         offset: where the data set begins, bytes.
         length: its length, bytes.
+        stamp: size and time of change of the file when it was looked at.
     """
 
-    def __init__(self, path: Path, offset: int, length: int) -> None:
+    def __init__(self, path: Path, offset: int, length: int, stamp: tuple[int, int] | None) -> None:
         self.path = path
+        self.stamp = stamp
         self.at = offset
         self.end = offset + length
         self.total: int | None = length
@@ -83,6 +87,8 @@ class FileData:
         """Fills the gaps; the first call opens the file, the last one closes it."""
         if self.descriptor < 0:
             self.descriptor = os.open(self.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+            if self.stamp not in (None, stamp_of(os.fstat(self.descriptor))):
+                raise InvalidInstance(f"{self.path}: the file has changed since it was looked at")
         pending = [gap for gap in gaps if gap]
         while pending:
             count = read_into(self.descriptor, pending, self.at)

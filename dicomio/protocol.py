@@ -6,18 +6,24 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol, cast
 
-from dicomio.buffers import BufferPool, ReceiveBuffer
+from dicomio.buffers import RECEIVE_SIZE, BufferPool, ReceiveBuffer
 from dicomio.errors import ConnectionLost
 from dicomio.session import UpperLayer, UpperLayerEvent
 
-__all__ = ["BODY", "QUEUE", "Deadline", "Owner", "UpperLayerProtocol"]
+__all__ = ["ANSWERS", "BODY", "QUEUE", "Deadline", "Owner", "UpperLayerProtocol"]
 
+# How much is read at once: at first, from a peer that sends crumbs, and what crumbs are: fragments in one read.
+FIRST_READ: Final = 65_536
+LEAST_READ: Final = 16_384
+CRUMBS: Final = 1_000
 # With less room than this behind what is held, the next read gets another buffer.
 LEAST_ROOM: Final = 65_536
 
-# Why reading is paused: the handler of a data set is slow, or too many requests wait for their turn.
+# Why reading is paused: the handler of a data set is slow, too many requests wait for their turn, or too many answers
+# for the peer to read them.
 BODY: Final = 1
 QUEUE: Final = 2
+ANSWERS: Final = 4
 
 TCP_QUICKACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None) if sys.platform == "linux" else None
 
@@ -105,6 +111,7 @@ class UpperLayerProtocol(asyncio.BufferedProtocol):
         self.unsent = 0
         self.abandoned = False
         self.reading_paused = 0
+        self.room = FIRST_READ
         self.artim = Deadline(self.loop, self.artim_expired)
         self.write_deadline = Deadline(self.loop, self.write_due)
         self.last_received = self.loop.time()
@@ -115,9 +122,8 @@ class UpperLayerProtocol(asyncio.BufferedProtocol):
         self.transport = cast("asyncio.Transport", transport)
         # A batch buffer is used again once the transport holds nothing of it, so "resume" has to mean "empty".
         self.transport.set_write_buffer_limits(high=0)
-        if TCP_QUICKACK is not None and (found := tcp_socket(transport)) is not None:
-            # uvloop makes a socket object for each call otherwise; the descriptor stays the transport's.
-            self.socket = socket.socket(fileno=found.fileno())
+        if TCP_QUICKACK is not None:
+            self.socket = tcp_socket(transport)
         self.upper.connected(self.loop.time())
         self.flush()
         self.owner.connected()
@@ -128,7 +134,7 @@ class UpperLayerProtocol(asyncio.BufferedProtocol):
             buffer = self.buffer = self.pool.take()
         elif not buffer.is_shared:
             buffer.filled = 0
-        return buffer.view[buffer.filled :]
+        return buffer.view[buffer.filled : buffer.filled + self.room]
 
     def buffer_updated(self, nbytes: int) -> None:
         buffer = self.buffer
@@ -139,11 +145,19 @@ class UpperLayerProtocol(asyncio.BufferedProtocol):
         for event in self.upper.receive(received, now):
             self.owner.handle(event)
         self.flush()
+        self.adapt(nbytes)
         if self.socket is not None and self.upper.mid_message:
             self.acknowledge_now()
         # What is held in the middle of a message gets company by the next read; an idle connection keeps nothing.
         if not (buffer.is_shared and self.upper.mid_message and len(buffer.view) - buffer.filled >= LEAST_ROOM):
             self.let_go()
+
+    def adapt(self, nbytes: int) -> None:
+        """Reads more at once from a peer that has more to say, unless it says it in crumbs that take long to parse."""
+        if self.upper.crumbs > CRUMBS:
+            self.room = LEAST_READ
+        elif nbytes == self.room:
+            self.room = min(2 * self.room, RECEIVE_SIZE)
 
     def let_go(self) -> None:
         """Gives the buffer back, as far as the connection is concerned."""
@@ -160,9 +174,7 @@ class UpperLayerProtocol(asyncio.BufferedProtocol):
         self.artim.cancel()
         self.write_deadline.cancel()
         self.let_go()
-        if self.socket is not None:
-            self.socket.detach()
-            self.socket = None
+        self.socket = None
         for event in self.upper.connection_lost():
             self.owner.handle(event)
         self.owner.disconnected(exc)
@@ -179,6 +191,7 @@ class UpperLayerProtocol(asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         self.writing_paused = False
         self.write_deadline.set(None)
+        self.resume_reading(ANSWERS)
         self.wake_writers()
 
     # for the owner
@@ -238,7 +251,7 @@ class UpperLayerProtocol(asyncio.BufferedProtocol):
                 self.transport.close()
 
     def pause_reading(self, cause: int = BODY) -> None:
-        """Lets TCP hold the peer back, for as long as the cause (`BODY` or `QUEUE`) lasts."""
+        """Lets TCP hold the peer back, for as long as the cause (`BODY`, `QUEUE` or `ANSWERS`) lasts."""
         if not self.reading_paused and self.transport is not None and self.lost is None:
             self.transport.pause_reading()
         self.reading_paused |= cause
@@ -278,7 +291,6 @@ class UpperLayerProtocol(asyncio.BufferedProtocol):
             self.socket.setsockopt(socket.IPPROTO_TCP, TCP_QUICKACK, 1)
         except OSError:
             # The connection is going down; its end is about to be told.
-            self.socket.detach()
             self.socket = None
 
     def artim_expired(self) -> None:

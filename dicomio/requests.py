@@ -1,7 +1,9 @@
 """What handlers get: one typed object for each kind of request of a peer."""
 
+import inspect
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, ParamSpec
@@ -12,10 +14,10 @@ from dicomio.body import HELD, Body, Piece
 from dicomio.config import Address
 from dicomio.datasets import Instance, file_header, safe_name
 from dicomio.datasets.instance import StrPath
-from dicomio.dimse import Inbound
 from dicomio.errors import Refused
 from dicomio.files import NewFile
 from dicomio.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from dicomio.operations import Inbound
 from dicomio.responses import Channel, Responses
 from dicomio.threads import in_thread
 from dicomio.wire.commands import Command
@@ -32,6 +34,7 @@ UID: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z.\-]{0,127}")
 # Bytes to wait for before a worker thread is sent to write them: the way there and back costs as much as 100 KiB do.
 WRITTEN_AT_ONCE: Final = HELD // 2
 INVALID_SOP_INSTANCE: Final = 0x0117
+SOP_CLASS_NOT_SUPPORTED: Final = 0x0122
 CANNOT_UNDERSTAND: Final = 0xC000
 
 
@@ -82,12 +85,12 @@ class Request:
         """Whether the peer has sent a C-CANCEL; its handler is cancelled too, at its next `await`."""
         return self.inbound.cancelled
 
-    def after(self, func: Callable[P, Awaitable[None]], /, *args: P.args, **kwargs: P.kwargs) -> None:
-        """Has an async function called once the response has left.
+    def after(self, func: Callable[P, object], /, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Has a function called once the response has left: an async one in the event loop, another one in a thread.
 
         It runs on even where the association ends, and is waited for when the server closes.
         """
-        self.after_calls.append(lambda: func(*args, **kwargs))
+        self.after_calls.append(lambda: call_any(func, *args, **kwargs))
 
 
 class EchoRequest(Request):
@@ -105,8 +108,8 @@ class UnknownRequest(Request):
 class StoreRequest(Request):
     """C-STORE: an object on its way in (PS3.7 9.1.1).
 
-    The handler runs while the data set arrives. Read it once: with `save`, `chunks`, `read` or `dataset`; where the
-    handler reads nothing it is dropped.
+    The handler runs while the data set arrives. Take it once, with `save` or `chunks`; or with `read` or `dataset`,
+    which keep it in memory, so that the others can follow. Where the handler takes nothing it is dropped.
 
     Attributes:
         sop_class_uid: Affected SOP Class UID.
@@ -119,17 +122,23 @@ class StoreRequest(Request):
 
     __slots__ = (
         "body",
+        "data",
         "move_originator",
         "move_originator_message_id",
         "priority",
         "sop_class_uid",
         "sop_instance_uid",
+        "unsaved",
     )
 
     def __init__(self, inbound: Inbound) -> None:
         super().__init__(inbound)
         command = inbound.command
         self.sop_class_uid = checked_uid(command.affected_sop_class_uid or inbound.context.abstract_syntax, "class")
+        if self.sop_class_uid != inbound.context.abstract_syntax:
+            if inbound.provider.upper.strict:
+                raise Refused(SOP_CLASS_NOT_SUPPORTED, "not the SOP class of the presentation context")
+            inbound.provider.upper.messages.note("sent an object of another SOP class than its presentation context")
         self.sop_instance_uid = checked_uid(command.affected_sop_instance_uid or "", "instance")
         self.priority = command.priority
         self.move_originator = command.move_originator
@@ -137,6 +146,8 @@ class StoreRequest(Request):
         if inbound.body is None:
             raise Refused(CANNOT_UNDERSTAND, "C-STORE-RQ without a data set")
         self.body: Body = inbound.body
+        self.data: bytes | None = None
+        self.unsaved = False
 
     @property
     def received(self) -> int:
@@ -144,22 +155,36 @@ class StoreRequest(Request):
         return self.body.received
 
     async def progress(self) -> AsyncIterator[StoreProgress]:
-        """How much has arrived, each time more has, until all has; for a task beside the one that reads."""
-        while not self.body.complete and self.body.error is None:
-            await self.body.changed()
-            yield StoreProgress(self.body.received, self.body.received if self.body.complete else None)
+        """How much has arrived, each time more has, until all has; for a task beside the one that reads.
 
-    def chunks(self) -> AsyncIterator[bytes]:
+        Raises:
+            DicomError: the data set ended before its last fragment.
+        """
+        while not self.body.complete:
+            if self.body.error is not None:
+                raise self.body.error
+            yield StoreProgress(self.body.received)
+            await self.body.changed()
+        yield StoreProgress(self.body.received, self.body.received)
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The encoded data set in pieces as they arrive, of any size. A peer that is faster than you has to wait."""
-        return self.body.chunks()
+        if self.data is not None:
+            yield self.data
+            return
+        async with aclosing(self.body.chunks()) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
     async def read(self) -> bytes:
-        """The encoded data set as a whole.
+        """The encoded data set as a whole; it is kept, so that it can be read again, decoded and saved.
 
         Raises:
             Refused: it is longer than `Limits.data_set`.
         """
-        return await self.body.read(self.inbound.provider.limits.data_set)
+        if self.data is None:
+            self.data = await self.body.read(self.inbound.provider.limits.data_set)
+        return self.data
 
     async def dataset(self) -> Dataset:
         """The decoded data set; `file_meta` names its transfer syntax.
@@ -179,15 +204,18 @@ class StoreRequest(Request):
         `await` it for the path of the file; iterate it to see the progress.
 
         Args:
-            path: the file; or a directory (or something that ends in a slash), in which the file is named by its
-                SOP Instance UID with `.dcm`. Missing directories are made, an existing file is replaced.
+            path: the file; or a directory, in which the file is named by its SOP Instance UID with `.dcm`. What does
+                not exist yet is a file where it has a suffix, otherwise a directory. Missing directories are made, an
+                existing file is replaced.
             fsync: return only when file and name are on the disk.
 
         Raises:
             OSError: it cannot be written; nothing is left behind.
             DicomError: the association ended before the object was complete; nothing is left behind.
         """
-        self.body.begin()
+        if self.data is None:
+            self.body.begin()
+        self.unsaved = True
         return Responses(lambda progress: self.write(path, fsync, progress))
 
     async def write(self, path: StrPath, fsync: bool, progress: Channel[StoreProgress]) -> Path:
@@ -198,7 +226,7 @@ class StoreRequest(Request):
         last = False
         try:
             while not last:
-                pieces = await self.body.take(WRITTEN_AT_ONCE)
+                pieces = await self.pieces()
                 last = self.body.complete and not self.body.pieces
                 if last and not self.body.received:
                     raise Refused(CANNOT_UNDERSTAND, "the data set is empty")
@@ -212,7 +240,14 @@ class StoreRequest(Request):
             release_all(pieces)
             await in_thread(file.discard)
             raise
+        self.unsaved = False
         return file.path
+
+    async def pieces(self) -> list[Piece]:
+        """What has arrived of the data set since the last time, or all of it where it has been read before."""
+        if self.data is not None:
+            return [Piece([self.data], len(self.data), None)]
+        return await self.body.take(WRITTEN_AT_ONCE)
 
     def file_header(self) -> bytes:
         """Preamble and file meta information for this object, as received on this association (PS3.10 7.1)."""
@@ -225,6 +260,16 @@ class StoreRequest(Request):
             sending_ae=self.peer.ae_title,
             receiving_ae=self.inbound.provider.local.ae_title,
         )
+
+
+async def call_any(func: Callable[P, object], /, *args: P.args, **kwargs: P.kwargs) -> None:
+    """Calls a function of either kind."""
+    if inspect.iscoroutinefunction(func):
+        await func(*args, **kwargs)
+    else:
+        result = await in_thread(func, *args, **kwargs)
+        if inspect.isawaitable(result):
+            await result
 
 
 def release_all(pieces: Iterable[Piece]) -> None:

@@ -1,6 +1,7 @@
 """`Responses`: one object to await, to iterate and to leave early, for every request that answers more than once."""
 
 import asyncio
+import warnings
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from types import TracebackType
@@ -79,14 +80,17 @@ class Responses(Generic[T, R]):
         self._work: Final = work
         self._channel: Channel[T] | None = None
         self._task: asyncio.Task[R] | None = None
+        self._outcome: asyncio.Future[R] | None = None
+        self._used = False
         self.received = 0
 
     def __await__(self) -> Generator[Any, None, R]:
+        self._used = True
         return self._result().__await__()
 
     async def _result(self) -> R:
         if self._task is None:
-            return await self._work(NOBODY)
+            return await self._directly()
         if self._channel is not None:
             self._channel.close()
         try:
@@ -95,10 +99,29 @@ class Responses(Generic[T, R]):
             self._stop()
             raise
 
+    async def _directly(self) -> R:
+        """Does the work in the task that awaits it; whoever awaits it again gets the same result."""
+        if self._outcome is not None:
+            return await asyncio.shield(self._outcome)
+        outcome = self._outcome = asyncio.get_running_loop().create_future()
+        try:
+            result = await self._work(NOBODY)
+        except asyncio.CancelledError:
+            outcome.cancel()
+            raise
+        except BaseException as error:
+            outcome.set_exception(error)
+            outcome.exception()
+            raise
+        outcome.set_result(result)
+        return result
+
     def __aiter__(self) -> AsyncIterator[T]:
         return self
 
     async def __anext__(self) -> T:
+        if self._outcome is not None:
+            raise StopAsyncIteration
         task, channel = self._started()
         channel.taken.set()
         while not channel.items:
@@ -115,6 +138,7 @@ class Responses(Generic[T, R]):
         return channel.items.popleft()
 
     def _started(self) -> tuple[asyncio.Task[R], Channel[T]]:
+        self._used = True
         if self._task is None or self._channel is None:
             channel = self._channel = Channel[T]()
             # The task knows the channel and not this object, so that dropping the object ends the operation.
@@ -138,6 +162,7 @@ class Responses(Generic[T, R]):
         await asyncio.wait([self._task])
 
     async def __aenter__(self) -> Self:
+        self._used = True
         return self
 
     async def __aexit__(
@@ -146,6 +171,8 @@ class Responses(Generic[T, R]):
         await self.aclose()
 
     def __del__(self) -> None:
+        if not self._used:
+            warnings.warn("a request was made and neither awaited nor iterated: it was not sent", RuntimeWarning, 2)
         if self._task is not None and not self._task.done() and not self._task.get_loop().is_closed():
             self._task.get_loop().call_soon_threadsafe(self._task.cancel)
 

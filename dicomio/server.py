@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 import ssl as tls
+import sys
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -13,8 +14,9 @@ from typing import Any, Final, Protocol, Self
 from dicomio.association import Association
 from dicomio.buffers import SHARED
 from dicomio.config import Address, Limits, Timeout
-from dicomio.dimse import Dispatch
-from dicomio.errors import AssociationReleased, RemoteProtocolError
+from dicomio.errors import AssociationRejected, RemoteProtocolError
+from dicomio.machine import State
+from dicomio.operations import Dispatch
 from dicomio.protocol import UpperLayerProtocol, set_socket_options
 from dicomio.session import UpperLayer
 from dicomio.wire.pdus import AssociateRQ
@@ -223,6 +225,8 @@ class Server:
         per_peer = self.limits.associations_per_peer
         if len(self.established) >= (self.limits.associations or ASSOCIATIONS):
             association.reject(*LOCAL_LIMIT_EXCEEDED)
+        elif len(pdu.contexts) > self.limits.contexts:
+            association.reject(*LOCAL_LIMIT_EXCEEDED)
         elif per_peer is not None and self.per_host[peer.host] >= per_peer:
             association.reject(*LOCAL_LIMIT_EXCEEDED)
         else:
@@ -243,12 +247,12 @@ class Server:
             self.half_open[association] = None
             self.wait_for_handlers(association)
             self.app.closed(association)
-        if isinstance(error, AssociationReleased):
-            logger.debug("%s: %s", association.peer, error)
-        elif isinstance(error, RemoteProtocolError):
+        if isinstance(error, RemoteProtocolError):
             logger.warning("%s: aborted: %s", association.peer, error)
-        else:
+        elif isinstance(error, AssociationRejected):
             logger.info("%s: %s", association.peer, error)
+        else:
+            logger.info("%s", error)
 
     def wait_for_handlers(self, association: Association) -> None:
         """Has `wait_closed` wait for the handlers of an association that is over, which may have to clean up."""
@@ -266,6 +270,10 @@ class Server:
     async def drain(self) -> None:
         """Ends every association in good order, or at the deadline."""
         deadline = self.timeout.shutdown
+        for association in list(self.established):
+            if association.upper.state is State.Sta3:
+                # Nobody waits for a hook that has not made up its mind.
+                association.reject(*LOCAL_LIMIT_EXCEEDED)
         endings = [asyncio.ensure_future(self.end(association)) for association in self.established]
         if endings:
             _, late = await asyncio.wait(endings, timeout=deadline)
@@ -281,6 +289,8 @@ class Server:
             _, unfinished = await asyncio.wait(list(self.app.background), timeout=deadline)
             for task in unfinished:
                 task.cancel()
+            if unfinished:
+                await asyncio.wait(unfinished, timeout=1.0)
         if self.listener is not None:
             await self.listener.wait_closed()
         await self.stack.aclose()
@@ -326,7 +336,13 @@ def serve(
     )
 
 
-async def serve_until_signal(server: Server, started: Callable[[Server], None] | None = None) -> None:
+def announce(server: Server) -> None:
+    """Says on standard error where a server listens."""
+    address = server.addresses[0]
+    sys.stderr.write(f"{address.ae_title} is listening on {address.host}:{address.port}\n")
+
+
+async def serve_until_signal(server: Server, started: Callable[[Server], None] = announce) -> None:
     """Serves until SIGINT or SIGTERM, then drains; a second signal ends it at once."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -341,8 +357,7 @@ async def serve_until_signal(server: Server, started: Callable[[Server], None] |
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, on_signal)
         try:
-            if started is not None:
-                started(server)
+            started(server)
             await stop.wait()
             server.close()
             await server.wait_closed()
@@ -351,7 +366,7 @@ async def serve_until_signal(server: Server, started: Callable[[Server], None] |
                 loop.remove_signal_handler(number)
 
 
-def run(server: Server, started: Callable[[Server], None] | None = None) -> None:
+def run(server: Server, started: Callable[[Server], None] = announce) -> None:
     """Serves in an event loop of its own, uvloop's where that is installed, until SIGINT or SIGTERM."""
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(serve_until_signal(server, started))

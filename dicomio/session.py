@@ -145,6 +145,7 @@ class UpperLayer:
         self.send_payload = payload_size(0)
         self.now = 0.0
         self.events: list[UpperLayerEvent] = []
+        self.crumbs = 0
         self.pdata = PDataParser()
         self.partial = bytearray()
         self.missing = 0
@@ -289,6 +290,7 @@ class UpperLayer:
             What happened, in order. Violations by the peer are events too; nothing is raised for them.
         """
         self.now = now
+        self.crumbs = 0
         view = memoryview(data)
         fragments: list[Fragment] = []
         try:
@@ -367,6 +369,7 @@ class UpperLayer:
     def take_fragments(self, fragments: list[Fragment]) -> None:
         """Passes on what arrived so far; data outside of an association is dropped (PS3.8 AA-6)."""
         if fragments:
+            self.crumbs += len(fragments)
             try:
                 if self.machine.state in (State.Sta6, State.Sta7):
                     self.messages.feed(fragments, self.events)

@@ -121,7 +121,12 @@ class MemoryTransport(asyncio.Transport):
         other = self.other
         if other is not None and other.full and len(self.incoming) <= IN_FLIGHT // 2:
             other.full = False
-            self.loop.call_soon(other.protocol.resume_writing)
+            self.loop.call_soon(other.writable)
+
+    def writable(self) -> None:
+        """Tells the protocol so, unless it has filled the pipe again meanwhile."""
+        if not self.full and not self.lost:
+            self.protocol.resume_writing()
 
     def close(self) -> None:
         """Ends this end once what it has written was passed on."""
@@ -170,10 +175,9 @@ def pipe(first: UpperLayerProtocol, second: UpperLayerProtocol) -> tuple[MemoryT
 
 def usual_contexts(app: Application) -> list[PresentationContext]:
     """What to propose to an application so that most of what it takes can be sent to it."""
-    uids = [uid for handlers in app.handlers.values() for uid in handlers]
-    if len(uids) > MOST_CONTEXTS - 1:
-        uids = [uid for uid in USUAL if app.supported(uid) is not None]
-    wanted = list(dict.fromkeys([sop.Verification, *uids]))
+    special = [uid for handlers in app.handlers.values() for uid in handlers if uid[0].isdigit()]
+    usual = [uid for uid in USUAL if app.supported(uid) is not None]
+    wanted = list(dict.fromkeys([*special, *usual]))[:MOST_CONTEXTS]
     each = max(1, MOST_CONTEXTS // len(wanted))
     contexts = []
     for uid in wanted:
@@ -189,6 +193,7 @@ async def connected(
     app: Application,
     *,
     client: Application | None = None,
+    ae_title: str = "TEST",
     contexts: Iterable[str | PresentationContext] | None = None,
     timeout: Timeout | float | None = 30.0,
     limits: Limits | None = None,
@@ -201,6 +206,7 @@ async def connected(
     Args:
         app: what is to be tested.
         client: serves what `app` asks for on the association.
+        ae_title: AE title of the requesting side.
         contexts: what to propose; by default what `app` has handlers for, and where that is too much for one
             association, the storage SOP classes that are most common.
         timeout: deadlines of both sides.
@@ -214,7 +220,7 @@ async def connected(
     opening = connect(
         Address(app.ae_title, "memory"),
         contexts=wanted,
-        ae_title="TEST",
+        ae_title=ae_title,
         app=client,
         timeout=timeout,
         limits=limits,

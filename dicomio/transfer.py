@@ -2,10 +2,11 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from itertools import islice
+from os import PathLike
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -38,6 +39,7 @@ GLANCE: Final = 64
 # Outcomes that may wait to be looked at before sending waits.
 UNREAD: Final = 64
 
+SINGLE: Final = (str, PathLike, Dataset, Instance, StoreRequest)
 LOST: Final = (ConnectionLost, AssociationAborted, AssociationReleased, DicomTimeout)
 
 Reserve: TypeAlias = Callable[[Iterable[PresentationContext]], AbstractAsyncContextManager[DimseProvider]]
@@ -70,14 +72,16 @@ class Outcome:
         return self.instance.sop_instance_uid if self.instance is not None else type(self.source).__name__
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.status if self.error is None else f'failed: {self.error}'}"
+        if self.error is None:
+            return f"{self.name}: {self.status}"
+        return f"{self.name}: failed: {str(self.error).removeprefix(f'{self.name}: ')}"
 
 
-class Outcomes(Responses[Outcome, None]):
-    """The outcomes of `Client.store_many`, as they come.
+class Outcomes(Responses[Outcome, Sequence[Outcome]]):
+    """The outcomes of `Client.store_many`, as they come; when awaited, those that failed.
 
     Attributes:
-        done: objects sent, or failed, so far.
+        done: objects that were sent or failed, and whose outcome was received where the outcomes are iterated.
         total: objects there are; `None` until all of them have been looked at.
         failures: outcomes of those that were not stored.
     """
@@ -88,7 +92,7 @@ class Outcomes(Responses[Outcome, None]):
 
     @property
     def done(self) -> int:
-        return self.job.done
+        return self.job.done if self._channel is None else self.received
 
     @property
     def total(self) -> int | None:
@@ -176,20 +180,23 @@ class StoreMany:
     def __init__(
         self,
         reserve: Reserve,
-        sources: Iterable[Source] | AsyncIterable[Source],
+        sources: Source | Iterable[Source] | AsyncIterable[Source],
         associations: int,
         priority: int,
         retries: int,
     ) -> None:
         self.reserve = reserve
-        self.sources = sources
+        self.sources: Iterable[Source] | AsyncIterable[Source]
+        self.sources = several(sources) if isinstance(sources, SINGLE) else sources
         self.workers = associations
         self.options = StoreOptions(priority)
         self.retries = retries
         self.plan = Plan()
         self.scanned = False
+        self.counted = False
         self.found = 0
         self.done = 0
+        self.fruitless = 0
         self.failures: list[Outcome] = []
         self.changed = asyncio.Event()
 
@@ -200,9 +207,9 @@ class StoreMany:
     @property
     def total(self) -> int | None:
         """How many objects there are, once all have been looked at."""
-        return self.found if self.scanned else None
+        return self.found if self.counted or self.scanned else None
 
-    async def run(self, channel: Channel[Outcome]) -> None:
+    async def run(self, channel: Channel[Outcome]) -> Sequence[Outcome]:
         """Looks at the sources and sends them, at the same time."""
         channel.capacity = UNREAD
         try:
@@ -212,6 +219,7 @@ class StoreMany:
                     tasks.create_task(self.work(channel))
         except BaseExceptionGroup as group:
             raise first_of(group) from None
+        return self.failures
 
     # looking
 
@@ -222,17 +230,20 @@ class StoreMany:
                 await self.add([(source, await in_thread(look_at, source))], channel)
         else:
             sources = iter(self.sources)
-            while glances := await in_thread(glance, sources):
-                await self.add(glances, channel)
+            more = True
+            while more:
+                glances = await in_thread(glance, sources)
+                more = len(glances) == GLANCE
+                await self.add(glances, channel, last=not more)
         self.scanned = True
         self.changed.set()
 
-    async def add(self, glances: list[Glance], channel: Channel[Outcome]) -> None:
+    async def add(self, glances: list[Glance], channel: Channel[Outcome], *, last: bool = False) -> None:
         """Plans objects; waits where too many are waiting already."""
-        for source, found in glances:
-            if found is None:
-                continue
-            self.found += 1
+        seen = [(source, found) for source, found in glances if found is not None]
+        self.found += len(seen)
+        self.counted = last
+        for source, found in seen:
             if isinstance(found, Exception):
                 await self.report(outcome_of(source, None, found), channel)
             else:
@@ -252,9 +263,17 @@ class StoreMany:
                 provider = await self.association_for(group, contexts, stack)
                 if provider is None:
                     return
+                done = self.done
                 while provider.ended is None and (item := self.next_item(group, contexts)) is not None:
                     await self.send(provider, item, channel)
+                self.check_progress(provider, done)
         self.workers -= 1
+
+    def check_progress(self, provider: DimseProvider, done: int) -> None:
+        """Gives up on a peer whose associations keep ending before anything can be sent on them."""
+        self.fruitless = self.fruitless + 1 if provider.ended is not None and self.done == done else 0
+        if provider.ended is not None and self.fruitless > self.retries:
+            raise provider.ended.with_traceback(None)
 
     async def next_group(self) -> Group | None:
         """A group with something to send; `None` when everything has been sent."""
@@ -276,7 +295,7 @@ class StoreMany:
             return await stack.enter_async_context(self.reserve(contexts))
         except DicomError:
             self.workers -= 1
-            if not self.workers:
+            if not self.workers and (self.plan.waiting or not self.scanned):
                 raise
             return None
         finally:
@@ -312,6 +331,14 @@ class StoreMany:
         if outcome.error is not None:
             self.failures.append(outcome)
         await channel.put(outcome)
+
+
+def several(source: Source) -> Iterator[Source]:
+    """What a single source stands for: the files of a directory, or itself."""
+    if isinstance(source, str | PathLike) and Path(source).is_dir():
+        yield from Path(source).rglob("*")
+    else:
+        yield source
 
 
 def outcome_of(

@@ -35,21 +35,26 @@ class Window:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.cancelled():
+            if turn in self.turns:
                 self.turns.remove(turn)
-            elif turn.exception() is None:
+            if not turn.cancelled() and turn.exception() is None:
                 # The place came at the same moment, and goes on to the next.
                 self.leave()
             raise
 
     def leave(self) -> None:
         """Gives a place to whoever waits longest."""
-        if self.turns:
-            self.turns.popleft().set_result(None)
-        else:
-            self.taken -= 1
+        while self.turns:
+            turn = self.turns.popleft()
+            # One that was cancelled just now has not had its turn to leave the line.
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self.taken -= 1
 
     def close(self, error: Exception) -> None:
         """Nobody will get a place any more."""
         while self.turns:
-            self.turns.popleft().set_exception(error)
+            turn = self.turns.popleft()
+            if not turn.done():
+                turn.set_exception(error)

@@ -62,3 +62,27 @@ async def test_whoever_waits_hears_why_there_will_be_no_place() -> None:
     for task in tasks:
         with pytest.raises(ConnectionError, match="gone"):
             await task
+
+
+async def test_a_place_passes_over_one_that_was_cancelled_just_now() -> None:
+    window = Window()
+    await window.enter()
+    first, second = await waiting(window, 2)
+    first.cancel()
+    window.leave()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    await asyncio.wait_for(second, 1)
+    assert window.taken == 1
+
+
+async def test_the_end_passes_over_one_that_was_cancelled_just_now() -> None:
+    window = Window()
+    await window.enter()
+    first, second = await waiting(window, 2)
+    first.cancel()
+    window.close(ConnectionError("gone"))
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    with pytest.raises(ConnectionError):
+        await second

@@ -110,7 +110,11 @@ class Transfer:
             while not self.halted and (batch := self.next_batch()) is not None:
                 async with self.opener(tuple(batch.contexts)) as association:
                     logger.info("association with %s", association.peer)
+                    left = self.left
                     await self.send_batch(association, batch)
+                    if self.left == left and association.ended is not None:
+                        # It would be the same with the next one, and the one after that.
+                        raise association.ended.with_traceback(None)
                     if self.abort:
                         association.abort(detail="as wanted by --abort")
         except DicomError as error:

@@ -43,6 +43,7 @@ class Instance:
         offset: where in the file the data set begins, bytes.
         length: of the data set, bytes.
         data: the data set when it is in memory.
+        stamp: size and time of change of the file, by which it is known to be the same later.
     """
 
     sop_class_uid: str
@@ -52,6 +53,7 @@ class Instance:
     offset: int = 0
     length: int = 0
     data: bytes | None = field(default=None, repr=False)
+    stamp: tuple[int, int] | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def open(cls, path: StrPath) -> Self:
@@ -75,7 +77,7 @@ class Instance:
         finally:
             os.close(descriptor)
         sop_class, sop_instance, syntax, end = meta
-        return cls(sop_class, sop_instance, syntax, Path(path), end, status.st_size - end)
+        return cls(sop_class, sop_instance, syntax, Path(path), end, status.st_size - end, stamp=stamp_of(status))
 
     @classmethod
     def from_dataset(cls, ds: Dataset, transfer_syntax: str | None = None) -> Self:
@@ -135,6 +137,11 @@ class Instance:
         ds.file_meta = FileMetaDataset()
         ds.file_meta.TransferSyntaxUID = UID(self.transfer_syntax)
         return ds
+
+
+def stamp_of(status: os.stat_result) -> tuple[int, int]:
+    """Size and time of change of a file."""
+    return status.st_size, status.st_mtime_ns
 
 
 def transfer_syntax_of(ds: Dataset) -> str:

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dicomio.dimse import DimseProvider, Inbound, Reply
+from dicomio.dimse import DimseProvider
 from dicomio.errors import StatusError
+from dicomio.operations import Inbound, Reply
 from dicomio.status import Status
 from dicomio.wire.commands import Command, CommandField
 

@@ -89,7 +89,7 @@ async def send_store(
     """
     provider.check_open()
     context, source = await fit(provider, source)
-    pending = await provider.begin(context)
+    pending = await provider.begin(context, CommandField.C_STORE_RQ)
     command = Command(
         CommandField.C_STORE_RQ,
         message_id=pending.message_id,
@@ -130,4 +130,4 @@ def data_of(source: Instance | StoreRequest) -> DataSource:
     if source.data is not None:
         return BytesData(source.data)
     assert source.path is not None
-    return FileData(source.path, source.offset, source.length)
+    return FileData(source.path, source.offset, source.length, source.stamp)

@@ -17,7 +17,6 @@ __all__ = ["COMMAND", "DATA", "LAST", "BatchPacker", "PDataParser", "pack_messag
 
 DATA, COMMAND, LAST = 0, 1, 2
 
-PDU_HEADER = Struct(">BxL")
 PDV_HEADER = Struct(">LBB")
 HEADERS = Struct(">BxLLBB")
 
@@ -233,9 +232,7 @@ class BatchPacker:
             final = last and not size
             pad = final and odd and part < payload
             length = part + 1 if pad else part
-            HEADERS.pack_into(
-                self.buffer, at, P_DATA_TF, length + 6, length + 2, self.context_id, LAST if final else 0
-            )
+            HEADERS.pack_into(self.buffer, at, P_DATA_TF, length + 6, length + 2, self.context_id, LAST if final else 0)
             at += HEADERS_LENGTH
             gaps.append(view[at : at + part])
             at += length

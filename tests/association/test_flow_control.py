@@ -317,7 +317,7 @@ async def test_chunks_that_are_abandoned_let_go_of_their_buffers() -> None:
     chunks = body.chunks()
     async for _ in chunks:
         break
-    await chunks.aclose()  # type: ignore[attr-defined]
+    await chunks.aclose()
     assert [buffer.holders for buffer in buffers if buffer is not None] == [0, 0]
 
 

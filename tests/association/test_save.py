@@ -116,7 +116,7 @@ async def test_a_directory_a_name_and_what_ends_in_a_slash(tmp_path: Path) -> No
         (tmp_path / "there", f"there/{INSTANCE_UID}.dcm"),
         (f"{tmp_path}/new/deep/", f"new/deep/{INSTANCE_UID}.dcm"),
         (tmp_path / "name.bin", "name.bin"),
-        (str(tmp_path / "other" / "name"), "other/name"),
+        (tmp_path / "other" / "name", f"other/name/{INSTANCE_UID}.dcm"),
     ]:
         assert await store_one(saving(target)) == 0
         assert (tmp_path / expected).is_file()

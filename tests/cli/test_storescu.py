@@ -61,7 +61,8 @@ def only(paths: list[Path]) -> Instance:
 def test_files_arrive_as_they_are(tool: Tool, receiver: Receive, sample: Sample) -> None:
     peer, paths = receiver(), [sample(name) for name in (CT, MR, SR, RLE, "ExplVR_BigEnd.dcm", "image_dfl.dcm")]
     assert tool("storescu", "127.0.0.1", peer.port, *paths) == (0, "", "")
-    assert by_uid(peer.files) == by_uid(paths)
+    # A deflated data set of odd length gets the NUL that PS3.5 A.5 wants behind it.
+    assert by_uid(peer.files) == {uid: data + bytes(len(data) % 2) for uid, data in by_uid(paths).items()}
     peer.close()
     assert len(peer.ended) == 1
 

@@ -1,7 +1,7 @@
 """Runs programs that name hosts and ports which are not there, by sending their connections where the test listens."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ class Redirect:
 
 
 @pytest.fixture
-def redirect(monkeypatch: pytest.MonkeyPatch) -> Iterator[Redirect]:
+def redirect(monkeypatch: pytest.MonkeyPatch) -> Redirect:
     target = Redirect()
     connect = asyncio.BaseEventLoop.create_connection
     listen = asyncio.BaseEventLoop.create_server
@@ -50,7 +50,7 @@ def redirect(monkeypatch: pytest.MonkeyPatch) -> Iterator[Redirect]:
 
     monkeypatch.setattr(asyncio.BaseEventLoop, "create_connection", create_connection)
     monkeypatch.setattr(asyncio.BaseEventLoop, "create_server", create_server)
-    yield target
+    return target
 
 
 @pytest.fixture

@@ -23,8 +23,9 @@ class Victim:
         inbox: where it stores.
     """
 
-    def __init__(self, server: dicomio.Server, inbox: Path) -> None:
+    def __init__(self, server: dicomio.Server, inbox: Path, app: Application) -> None:
         self.server = server
+        self.app = app
         self.inbox = inbox
 
     async def associate(self, request: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -78,7 +79,7 @@ async def victim(tmp_path: Path) -> AsyncIterator[Victim]:
     async with dicomio.serve(app, "127.0.0.1", 0, timeout=timeout, limits=limits) as server:
         contexts = [Verification, CTImageStorage]
         async with dicomio.connect(f"VICTIM@127.0.0.1:{server.port}", contexts=contexts) as good:
-            yield Victim(server, inbox)
+            yield Victim(server, inbox, app)
             # Nobody else notices.
             assert await good.echo() < 5
             assert not [path for path in inbox.iterdir() if path.name.endswith(".part")]

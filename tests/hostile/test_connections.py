@@ -136,16 +136,23 @@ async def test_rejected_and_aborted_connections_leave_nothing_behind(
 ) -> None:
     """Neither objects nor descriptors of bad connections are kept."""
     caplog.set_level(logging.CRITICAL, "dicomio")
-    descriptors = open_descriptors()
+    descriptors, before = open_descriptors(), associations()
     for sent in (b"\xff\xff", RQ[:20], RQ + b"\x09\x00"):
         for _ in range(300):
             await abandon(victim, sent)
     while len(victim.server.connections) > 1:
         await asyncio.sleep(0)
     assert not victim.server.half_open
+    async with asyncio.timeout(5):
+        # The last ones may still be waiting to be accepted.
+        while associations() > before or open_descriptors() > descriptors:
+            await asyncio.sleep(0)
+
+
+def associations() -> int:
+    """How many there are in memory."""
     gc.collect()
-    assert sum(isinstance(thing, dicomio.Association) for thing in gc.get_objects()) == 2
-    assert open_descriptors() <= descriptors
+    return sum(isinstance(thing, dicomio.Association) for thing in gc.get_objects())
 
 
 def open_descriptors() -> int:

@@ -70,13 +70,9 @@ async def test_a_peer_that_goes_away_in_the_middle_leaves_no_file(victim: Victim
     writer.transport.abort()
     while len(victim.server.associations) > 1:
         await asyncio.sleep(0)
-    while not_yet_gone(victim.inbox):
-        await asyncio.sleep(0)
+    while victim.app.background:
+        await asyncio.wait(victim.app.background)
     assert list(victim.inbox.iterdir()) == []
-
-
-def not_yet_gone(inbox: Path) -> bool:
-    return any(inbox.iterdir())
 
 
 async def test_a_data_set_that_never_comes_fails_its_request_alone(victim: Victim) -> None:
@@ -110,7 +106,7 @@ async def test_a_peer_that_stops_sending_is_aborted(tmp_path: Path) -> None:
 
     timeout = Timeout(5, idle=0.1)
     async with dicomio.serve(app, "127.0.0.1", 0, timeout=timeout) as server:
-        reader, writer = await Victim(server, tmp_path).associate(RQ)
+        reader, writer = await Victim(server, tmp_path, app).associate(RQ)
         writer.write(pack_message(CT_CONTEXT, store_command(GOOD_UID), None, 16000))
         answer = b""
         while not answer.endswith(b"\x07\x00\x00\x00\x00\x04\x00\x00\x00\x00"):
