@@ -16,7 +16,7 @@ def storage_scp(inbox: Path) -> Application:
     @app.store("*")
     async def store(request: StoreRequest) -> None:
         # The study is known only inside the data set, so the file gets its place once it has arrived.
-        arrived = await request.save(inbox / "arriving/", fsync=True)
+        arrived = await request.save(inbox / "arriving", fsync=True)
         request.after(file_by_study, arrived, inbox)
 
     return app
@@ -29,7 +29,7 @@ async def file_by_study(path: Path, inbox: Path) -> None:
 
 def move(path: Path, inbox: Path) -> None:
     """A UID becomes a directory only after it was made safe."""
-    study = str(Instance.open(path).dataset().StudyInstanceUID)
+    study = str(Instance.open(path).dataset().get("StudyInstanceUID", "no study"))
     directory = inbox / safe_name(study)
     directory.mkdir(parents=True, exist_ok=True)
     path.replace(directory / path.name)

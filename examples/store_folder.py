@@ -2,17 +2,19 @@
 
 import asyncio
 import sys
-from pathlib import Path
 
 import dicomio
 
 
 async def main(address: str, folder: str) -> int:
     limits = dicomio.Limits(associations=4)
-    async with dicomio.Client(address, ae_title="EXAMPLE", limits=limits) as archive:
-        async with archive.store_many(Path(folder).rglob("*")) as outcomes:
-            async for outcome in outcomes:
-                print(f"{outcomes.done}/{outcomes.total or '?'} {outcome}")
+    try:
+        async with dicomio.Client(address, ae_title="EXAMPLE", limits=limits) as archive:
+            async with archive.store_many(folder) as outcomes:
+                async for outcome in outcomes:
+                    print(f"{outcomes.done}/{outcomes.total or '?'} {outcome}")
+    except dicomio.DicomError as error:
+        sys.exit(str(error))
     return 1 if outcomes.failures else 0
 
 

@@ -1,4 +1,4 @@
-"""HTTP and DICOM in one program and one event loop: `uvicorn examples.web:web`."""
+"""HTTP and DICOM in one program and one event loop: `pip install fastapi uvicorn`, then `uvicorn examples.web:web`."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
