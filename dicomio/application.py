@@ -294,7 +294,7 @@ class Application:
                 logger.warning("%s: %s", inbound.provider.peer, error)
                 status, comment = Status.CANNOT_UNDERSTAND, "no data set"
         answer(inbound, status, comment)
-        if inbound.provider.write_queue_size:
+        if inbound.provider.protocol.writing_paused:
             await inbound.provider.drain()
 
     async def call(self, handler: Handler, request: Request) -> Any:

@@ -401,7 +401,7 @@ class DimseProvider:
         else:
             self.outbox.append(message)
             self.waiting_bytes += len(message)
-        if self.waiting_bytes > UNREAD_ANSWERS or self.protocol.write_queue_size > UNREAD_ANSWERS:
+        if self.waiting_bytes + self.protocol.backlog_size > UNREAD_ANSWERS:
             # A peer that asks and does not read the answers has to wait.
             self.protocol.pause_reading(ANSWERS)
 

@@ -108,6 +108,11 @@ class UpperLayerProtocol(asyncio.BufferedProtocol):
         self.closed = self.loop.create_future()
         self.writers: list[asyncio.Future[None]] = []
         self.writing_paused = False
+        # What was written while the transport held something goes to it in one piece: from CPython 3.12 on each write
+        # takes it time in proportion to the number of those that it still holds.
+        self.backlog: list[bytes | memoryview] = []
+        self.backlog_size = 0
+        self.corked = False
         self.unsent = 0
         self.abandoned = False
         self.reading_paused = 0
@@ -142,8 +147,11 @@ class UpperLayerProtocol(asyncio.BufferedProtocol):
         now = self.last_received = self.loop.time()
         received = buffer.view[buffer.filled : buffer.filled + nbytes]
         buffer.filled += nbytes
+        # The answers to what came in one read leave in one write.
+        self.corked = True
         for event in self.upper.receive(received, now):
             self.owner.handle(event)
+        self.corked = False
         self.flush()
         self.adapt(nbytes)
         if self.socket is not None and self.upper.mid_message:
@@ -190,9 +198,11 @@ class UpperLayerProtocol(asyncio.BufferedProtocol):
 
     def resume_writing(self) -> None:
         self.writing_paused = False
-        self.write_deadline.set(None)
-        self.resume_reading(ANSWERS)
-        self.wake_writers()
+        self.write_backlog()
+        if not self.writing_paused:
+            self.write_deadline.set(None)
+            self.resume_reading(ANSWERS)
+            self.wake_writers()
 
     # for the owner
 
@@ -211,7 +221,19 @@ class UpperLayerProtocol(asyncio.BufferedProtocol):
         """
         if self.lost is not None or self.transport is None:
             raise self.lost or ConnectionLost("not connected")
-        self.transport.write(data)
+        if self.writing_paused or self.corked:
+            self.backlog.append(data)
+            self.backlog_size += len(data)
+        else:
+            self.transport.write(data)
+
+    def write_backlog(self) -> None:
+        """Passes on what was kept back."""
+        if self.backlog and self.transport is not None and self.lost is None:
+            data = b"".join(self.backlog) if len(self.backlog) > 1 else self.backlog[0]
+            self.backlog.clear()
+            self.backlog_size = 0
+            self.transport.write(data)
 
     async def drain(self) -> None:
         """Waits until the transport holds nothing of what was written, or nobody needs it to be sent any more.
@@ -232,15 +254,18 @@ class UpperLayerProtocol(asyncio.BufferedProtocol):
     @property
     def write_queue_size(self) -> int:
         """Bytes that the transport has not passed on yet."""
-        return self.transport.get_write_buffer_size() if self.transport is not None and self.lost is None else 0
+        if self.transport is None or self.lost is not None:
+            return 0
+        return self.transport.get_write_buffer_size() + self.backlog_size
 
     def flush(self) -> None:
         """Sends what the upper layer has to send, keeps its timer, closes when it says so."""
         upper = self.upper
         if upper.output:
-            data = upper.take_output()
-            if self.transport is not None and self.lost is None:
-                self.transport.write(data)
+            self.backlog.append(upper.take_output())
+            self.write_backlog()
+        elif not self.writing_paused:
+            self.write_backlog()
         if upper.timer != self.artim.at:
             self.artim.set(upper.timer)
         if upper.wants_close and self.transport is not None:
