@@ -354,7 +354,7 @@ async def test_study_is_complete_after_a_while(tmp_path: Path) -> None:
         assert len(scp.studies.current) == 1
         async with asyncio.timeout(10):
             while scp.studies.current:
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0)
         await store(association, instance("1.2"))
     first, second = sorted(log.read_text().split())
     assert names(inbox) == [f"{Path(first).name}/1.1.dcm", f"{Path(second).name}/1.2.dcm"]
