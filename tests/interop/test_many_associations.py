@@ -62,7 +62,7 @@ async def test_different_peers_at_once(samples: Samples, tmp_path: Path) -> None
     @app.store("*")
     async def store(request: StoreRequest) -> None:
         await everybody.wait()
-        await request.save(tmp_path / request.peer.ae_title)
+        await request.save(tmp_path / f"{request.peer.ae_title}.dcm")
 
     def store_scu(name: str, port: int) -> ScuResult:
         workdir = tmp_path / name
@@ -75,7 +75,7 @@ async def test_different_peers_at_once(samples: Samples, tmp_path: Path) -> None
             running = [loop.run_in_executor(threads, store_scu, name, server.port) for name in names]
             results = await asyncio.gather(*running)
     assert [result.code for result in results] == [0] * len(names), results
-    stored = {path.name for path in tmp_path.iterdir() if path.is_file()}
+    stored = {path.stem for path in tmp_path.iterdir() if path.is_file()}
     assert stored == {"STORESCU", "DCMSEND", "CTN", "GDCMSCU", "ODIL"}
 
 
