@@ -205,9 +205,12 @@ async def send_message(
         size = min(source.total, BATCH) if source.total is not None else BATCH
         prefix = upper.command(pending.context.id, command)
         batch = BatchPacker(pending.context.id, upper.send_payload, max(size, 1), prefix)
-        sent, last = 0, False
-        while not last:
+        other: BatchPacker | None = None
+        sent = 0
+        while not finished:
             view, count, last = await source.fill(batch)
+            # The other batch, which is filled next, has left when the transport holds nothing.
+            await provider.drain()
             provider.check_open()
             started = True
             provider.protocol.write(view)
@@ -216,7 +219,7 @@ async def send_message(
             if progress is not None:
                 progress(sent)
             if not last:
-                await provider.drain()
+                batch, other = other or BatchPacker(pending.context.id, upper.send_payload, size), batch
     except BaseException as error:
         if not started:
             provider.forget(pending)
