@@ -191,7 +191,7 @@ class BatchPacker:
     Args:
         context_id: presentation context ID.
         payload: bytes of data set in every PDU but the last.
-        size: about how many bytes of data set one batch carries.
+        size: how many bytes of data set one batch carries, at least where it can.
         prefix: bytes to be sent before the first batch (the command).
     """
 
@@ -200,7 +200,8 @@ class BatchPacker:
     def __init__(self, context_id: int, payload: int, size: int, prefix: bytes = b"") -> None:
         self.context_id = context_id
         self.payload = payload
-        self.count = max(1, min(MOST_GAPS, size // payload))
+        # Rounded up: what is a little longer than the PDUs it fills shall not need another batch.
+        self.count = max(1, min(MOST_GAPS, -(-size // payload)))
         self.prefix = prefix
         self.buffer = bytearray(len(prefix) + self.count * (payload + HEADERS_LENGTH))
         self.view = memoryview(self.buffer)

@@ -316,7 +316,7 @@ PAYLOAD = 16
 )
 def test_batches(size: int) -> None:
     data = bytes(i & 0xFF for i in range(size))
-    packer = BatchPacker(7, PAYLOAD, 4 * PAYLOAD + 3)
+    packer = BatchPacker(7, PAYLOAD, 4 * PAYLOAD - 3)
     assert packer.capacity == 4 * PAYLOAD
     pdus = parse_pdus(b"".join(send(packer, data)))
     parts = [padded(data)[at : at + PAYLOAD] for at in range(0, size or 1, PAYLOAD)]
@@ -342,7 +342,7 @@ def test_batch_without_an_end_or_data() -> None:
 
 
 @pytest.mark.parametrize(
-    "payload, size, count", [(16_378, 262_144, 16), (16_378, 1, 1), (262_138, 262_144, 1), (2, 262_144, 1000)]
+    "payload, size, count", [(16_378, 262_144, 17), (16_378, 1, 1), (262_138, 262_138, 1), (2, 262_144, 1000)]
 )
 def test_batch_holds_a_bounded_number_of_pdus(payload: int, size: int, count: int) -> None:
     packer = BatchPacker(1, payload, size)
