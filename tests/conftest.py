@@ -8,9 +8,11 @@ import pytest
 from blockbuster import BlockBuster, BlockBusterFunction
 
 # The machines that run the tests are busy with other things too: an example has no deadline, the test has one.
-hypothesis.settings.register_profile("here", deadline=None)
-hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
-hypothesis.settings.load_profile("ci" if "CI" in os.environ else "here")
+# The examples are few, so that the suite is run often; HYPOTHESIS_PROFILE=thorough looks at many more.
+hypothesis.settings.register_profile("here", deadline=None, max_examples=25)
+hypothesis.settings.register_profile("ci", deadline=None, max_examples=25, derandomize=True, print_blob=True)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=1000)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if "CI" in os.environ else "here"))
 
 PACKAGE = ["dicomio"]
 # What dicomio reads and writes files with, beyond the calls that blockbuster knows of itself.
