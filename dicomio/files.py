@@ -5,9 +5,11 @@ import secrets
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
-__all__ = ["NewFile"]
+__all__ = ["NewFile", "rest_of"]
+
+B = TypeVar("B", bound=bytes | memoryview)
 
 # IOV_MAX on Linux; a vectored write takes no more buffers than this.
 VECTORS: Final = 1024
@@ -106,12 +108,12 @@ def write_chunks(descriptor: int, chunks: Sequence[bytes | memoryview]) -> int:
     return os.write(descriptor, b"".join(chunks))
 
 
-def rest_of(chunks: Sequence[bytes | memoryview], written: int) -> list[bytes | memoryview]:
-    """What is left of chunks after `written` bytes of them."""
+def rest_of(chunks: Sequence[B], count: int) -> list[B | memoryview]:
+    """What is left of chunks after `count` bytes of them were written, or filled."""
     for index, chunk in enumerate(chunks):
-        if written < len(chunk):
-            return [memoryview(chunk)[written:], *chunks[index + 1 :]]
-        written -= len(chunk)
+        if count < len(chunk):
+            return [memoryview(chunk)[count:], *chunks[index + 1 :]]
+        count -= len(chunk)
     return []
 
 

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 from dicomio.datasets.instance import stamp_of
 from dicomio.dimse import DimseProvider
 from dicomio.errors import InvalidInstance
+from dicomio.files import rest_of
 from dicomio.operations import Pending
 from dicomio.threads import in_thread
 from dicomio.wire.commands import Command
@@ -162,15 +163,6 @@ def read_into(descriptor: int, gaps: Sequence[memoryview], at: int) -> int:
     data = os.read(descriptor, len(gaps[0]))
     gaps[0][: len(data)] = data
     return len(data)
-
-
-def rest_of(gaps: list[memoryview], count: int) -> list[memoryview]:
-    """What of the gaps is empty after `count` bytes went into them."""
-    for index, gap in enumerate(gaps):
-        if count < len(gap):
-            return [gap[count:], *gaps[index + 1 :]] if count else gaps[index:]
-        count -= len(gap)
-    return []
 
 
 async def send_message(
