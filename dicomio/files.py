@@ -3,6 +3,7 @@
 import os
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 from typing import Final, TypeVar
@@ -39,21 +40,24 @@ class NewFile:
         self.name = name
         self.path = Path(self.target)
         self.fsync = fsync
-        self.temporary: Path | None = None
+        self.temporary: str | None = None
         self.descriptor = -1
 
     def open(self) -> None:
         """Makes the hidden file."""
-        # `Path` drops a slash at the end, and an object must not be taken for the directory it was to go to.
-        named = self.path.suffix and not self.target.endswith(("/", os.sep))
-        if self.path.is_dir() or not (named or self.path.is_file()):
-            self.path /= self.name
-        temporary = self.path.parent / f".{self.path.name[:STEM]}.{secrets.token_hex(6)}.part"
+        target = self.target
+        # An object must not be taken for the directory it was to go to.
+        named = os.path.splitext(target)[1] and not target.endswith(("/", os.sep))
+        if os.path.isdir(target) or not (named or os.path.isfile(target)):
+            target = os.path.join(target, self.name)
+        self.path = Path(target)
+        directory, name = os.path.split(target)
+        temporary = os.path.join(directory, f".{name[:STEM]}.{secrets.token_hex(6)}.part")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
         try:
             self.descriptor = os.open(temporary, flags, 0o666)
         except FileNotFoundError:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            os.makedirs(directory, exist_ok=True)
             self.descriptor = os.open(temporary, flags, 0o666)
         self.temporary = temporary
 
@@ -86,7 +90,7 @@ class NewFile:
         descriptor, self.descriptor = self.descriptor, -1
         os.close(descriptor)
         assert self.temporary is not None
-        self.temporary.replace(self.path)
+        os.replace(self.temporary, self.path)
         self.temporary = None
         if self.fsync:
             sync_directory(self.path.parent)
@@ -97,7 +101,8 @@ class NewFile:
             os.close(self.descriptor)
             self.descriptor = -1
         if self.temporary is not None:
-            self.temporary.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                os.unlink(self.temporary)
             self.temporary = None
 
 

@@ -385,18 +385,18 @@ async def test_fsync_reaches_file_and_directory_before_and_after_the_rename(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order = []
-    fsync, replace = os.fsync, Path.replace
+    fsync, replace = os.fsync, os.replace
 
     def note_fsync(descriptor: int) -> None:
         order.append("directory" if Path(f"/proc/self/fd/{descriptor}").is_dir() else "file")
         fsync(descriptor)
 
-    def note_replace(self: Path, target: Any) -> Path:
+    def note_replace(source: str, target: Path) -> None:
         order.append("rename")
-        return replace(self, target)
+        replace(source, target)
 
     monkeypatch.setattr(os, "fsync", note_fsync)
-    monkeypatch.setattr(Path, "replace", note_replace)
+    monkeypatch.setattr(os, "replace", note_replace)
     assert await store_one(saving(tmp_path, fsync=True)) == 0
     assert order == ["file", "rename", "directory"]
     order.clear()
