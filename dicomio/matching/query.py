@@ -1,0 +1,198 @@
+"""An identifier against candidates: which of them match, and what is told of those that do (PS3.4 C.4.1.1.3)."""
+
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import dataclass, replace
+
+from pydicom.dataelem import DataElement, empty_value_for_VR
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence
+from pydicom.tag import BaseTag
+
+from dicomio.matching.keys import Key, Keys, SequenceKey
+from dicomio.matching.options import InvalidKey, MatchOptions
+from dicomio.matching.parse import (
+    QUERY_RETRIEVE_LEVEL,
+    QUERY_RETRIEVE_VIEW,
+    SPECIFIC_CHARACTER_SET,
+    compile_keys,
+    key_element,
+)
+from dicomio.matching.temporal import offset_minutes
+from dicomio.matching.timezones import TIMEZONE_OFFSET_FROM_UTC, Zone, is_temporal, offset_of
+from dicomio.matching.values import element_of
+
+__all__ = ["Query", "compile_query", "matches", "project"]
+
+NO_OPTIONS = MatchOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """An attribute that the response shall have.
+
+    Args:
+        tag: of the attribute.
+        vr: of the key, for when the candidate has no such attribute.
+        items: for a sequence, what is requested of its items by each item of the key; none: all of them, whole.
+        key: for a sequence, which of its items match; `None`: all of them.
+    """
+
+    tag: BaseTag
+    vr: str
+    items: tuple[tuple["Requested", ...], ...] = ()
+    key: SequenceKey | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """The identifier of a C-FIND request, its keys parsed once for many candidates; made by `compile_query`.
+
+    Args:
+        keys: what candidates are matched against.
+        requested: what responses have of the candidate.
+        echoed: what responses have of the identifier.
+        temporal: whether dates or times are matched.
+        offset: of the identifier from UTC in minutes, `None` where it is not known.
+        assumed: offset of candidates that say none.
+    """
+
+    keys: Keys
+    requested: tuple[Requested, ...]
+    echoed: tuple[DataElement, ...]
+    temporal: bool
+    offset: int | None
+    assumed: int | None
+
+    def matches(self, candidate: Dataset) -> bool:
+        """Whether a candidate matches all keys (PS3.4 C.2.2.2)."""
+        zone = self._zone(candidate) if self.temporal else None
+        return self.keys.accepts(candidate if zone is None else zone.seen(candidate, self.keys))
+
+    def project(self, candidate: Dataset) -> Dataset:
+        """The identifier of the response for a candidate: see the function `project`."""
+        response = projected(candidate, self.requested, self._zone(candidate) if self.temporal else None)
+        for element in self.echoed:
+            response.add(copied(element))
+        return response
+
+    def _zone(self, candidate: Dataset) -> Zone | None:
+        """How the clocks of a candidate have to be looked at, `None` where that is not known."""
+        offset = offset_of(candidate, self.assumed)
+        return None if offset is None else Zone(offset, self.offset)
+
+
+def compile_query(identifier: Dataset, options: MatchOptions = NO_OPTIONS) -> Query:
+    """Parses the keys of an identifier.
+
+    Args:
+        identifier: of a C-FIND request.
+        options: what was negotiated, and what the standard leaves open.
+
+    Raises:
+        InvalidKey: when a key has a value by which nothing can be matched.
+    """
+    assumed = offset_minutes(options.timezone or "")
+    element = element_of(identifier, TIMEZONE_OFFSET_FROM_UTC)
+    said = "" if element is None else str(element.value or "").strip(" \0")
+    if said and offset_minutes(said) is None:
+        raise InvalidKey(TIMEZONE_OFFSET_FROM_UTC, said, "is no offset from UTC such as +0100")
+    keys = compile_keys(identifier, replace(options, timezone=said or options.timezone))
+    echoed = tuple(key_element(identifier, tag) for tag in identifier.keys() if is_echoed(tag))
+    offset = offset_minutes(said) if said else assumed
+    return Query(keys, requested_of(identifier, keys), echoed, is_temporal(keys), offset, assumed)
+
+
+def matches(identifier: Dataset, candidate: Dataset, *, options: MatchOptions = NO_OPTIONS) -> bool:
+    """Whether a candidate matches all keys of an identifier (PS3.4 C.2.2.2).
+
+    For many candidates make a `Query` of the identifier first.
+
+    Args:
+        identifier: of a C-FIND request. Query/Retrieve Level (0008,0052), Query/Retrieve View (0008,0053), Specific
+            Character Set (0008,0005), Timezone Offset From UTC (0008,0201) and group lengths are no keys.
+        candidate: the attributes of an entity. One it does not have matches universal keys and `""` only.
+        options: what was negotiated, and what the standard leaves open.
+
+    Raises:
+        InvalidKey: when a key has a value by which nothing can be matched.
+    """
+    return compile_query(identifier, options).matches(candidate)
+
+
+def project(identifier: Dataset, candidate: Dataset, *, options: MatchOptions = NO_OPTIONS) -> Dataset:
+    """The identifier of the response for a candidate that matches (PS3.4 C.4.1.1.3.2).
+
+    It has the attributes that the identifier asks for with the values of the candidate, empty where it has none, and
+    the candidate's Specific Character Set (0008,0005); Query/Retrieve Level (0008,0052) is that of the identifier.
+    Of sequences it has the items that match, in them what is asked for of items (PS3.4 C.2.2.2.6); all of them whole
+    where the sequence of the identifier is empty or has an empty item. Nothing is shared with the arguments.
+
+    Args:
+        identifier: of a C-FIND request.
+        candidate: the attributes of an entity.
+        options: those by which the candidate matches.
+
+    Raises:
+        InvalidKey: when a key has a value by which nothing can be matched.
+    """
+    return compile_query(identifier, options).project(candidate)
+
+
+def is_echoed(tag: BaseTag) -> bool:
+    """Whether an attribute is the same in identifier and response; who made up a private block is no property of it."""
+    return tag in (QUERY_RETRIEVE_LEVEL, QUERY_RETRIEVE_VIEW) or tag.is_private_creator
+
+
+def requested_of(identifier: Dataset, keys: Keys) -> tuple[Requested, ...]:
+    """What an identifier, or an item of it, asks for."""
+    matched = dict(keys.single)
+    tags = [tag for tag in identifier.keys() if tag.element and tag != SPECIFIC_CHARACTER_SET and not is_echoed(tag)]
+    return tuple(requested_element(key_element(identifier, tag), matched.get(tag)) for tag in tags)
+
+
+def requested_element(element: DataElement, key: Key | None) -> Requested:
+    """What one element of an identifier asks for."""
+    if element.VR != "SQ":
+        return Requested(element.tag, element.VR)
+    if isinstance(key, SequenceKey):
+        items = tuple(requested_of(item, keys) for item, keys in zip(element.value, key.keys, strict=True))
+        return Requested(element.tag, "SQ", items, key)
+    whole = not all(len(item) for item in element.value)
+    return Requested(element.tag, "SQ", () if whole else tuple(requested_of(item, Keys()) for item in element.value))
+
+
+def projected(candidate: Dataset, requested: tuple[Requested, ...], zone: Zone | None) -> Dataset:
+    """What is requested of a candidate, or of an item of it."""
+    result = Dataset()
+    charset = element_of(candidate, SPECIFIC_CHARACTER_SET)
+    if charset is not None and charset.value:
+        result.add(copied(charset))
+    for each in requested:
+        element = element_of(candidate, each.tag)
+        if element is None:
+            element = DataElement(each.tag, each.vr, empty_value_for_VR(each.vr))
+        elif each.items and element.VR == "SQ":
+            element = DataElement(each.tag, "SQ", list(projected_items(element, each, zone)))
+        else:
+            element = copied(element)
+        result.add(element)
+    return result
+
+
+def projected_items(element: DataElement, requested: Requested, zone: Zone | None) -> Iterator[Dataset]:
+    """The items of a sequence that match, with what the item of the key that they match asks for."""
+    alternatives = requested.key.keys if requested.key is not None else (Keys(),)
+    for item in element.value:
+        for keys, wanted in zip(alternatives, requested.items, strict=False):
+            if keys.accepts(item if zone is None else zone.seen(item, keys)):
+                yield projected(item, wanted, zone)
+                break
+
+
+def copied(element: DataElement) -> DataElement:
+    """An element of its own; only values that can be changed are copied."""
+    value = element.value
+    shared = not isinstance(value, MultiValue | Sequence | list | bytearray)
+    return DataElement(element.tag, element.VR, value if shared else deepcopy(value), already_converted=True)
