@@ -8,7 +8,7 @@ from pydicom.tag import BaseTag
 
 from dicomio.matching.patterns import Test, beginnings, pattern_test, same_groups, some_group
 from dicomio.matching.temporal import first_datetime, moved
-from dicomio.matching.values import Comparable, comparable, element_of, raw_values, reader
+from dicomio.matching.values import Comparable, comparable, element_of, is_blank, items_of, raw_values, reader
 
 __all__ = [
     "CombinedRange",
@@ -41,7 +41,9 @@ class Empty:
 
     def accepts(self, element: DataElement | None) -> bool:
         """Whether the candidate has no value."""
-        return element is None or not element.value or not any(str(value).strip(" \0") for value in raw_values(element))
+        if element is None or element.is_empty:
+            return True
+        return element.VR != "SQ" and all(map(is_blank, raw_values(element)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +224,10 @@ class Keys:
     single: tuple[tuple[BaseTag, "Key"], ...] = ()
     combined: tuple[CombinedRange, ...] = ()
 
+    def tags(self) -> list[BaseTag]:
+        """Of the attributes of which candidates are matched."""
+        return [tag for tag, _ in self.single] + [tag for pair in self.combined for tag in (pair.date, pair.time)]
+
     def accepts(self, candidate: Dataset) -> bool:
         """Whether a candidate matches all keys."""
         for tag, key in self.single:
@@ -242,11 +248,7 @@ class SequenceKey:
 
     def accepts(self, element: DataElement | None) -> bool:
         """Whether an item of the sequence matches."""
-        return element is not None and element.VR == "SQ" and any(self.accepts_item(item) for item in element.value)
-
-    def accepts_item(self, item: Dataset) -> bool:
-        """Whether an item of a candidate matches one item of the key."""
-        return any(keys.accepts(item) for keys in self.keys)
+        return element is not None and any(keys.accepts(item) for item in items_of(element) for keys in self.keys)
 
 
 Key = Universal | Empty | Single | UIDList | Wildcard | FuzzyName | Range | Values | SequenceKey

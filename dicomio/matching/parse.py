@@ -25,7 +25,7 @@ from dicomio.matching.options import InvalidKey, MatchOptions
 from dicomio.matching.patterns import is_pattern
 from dicomio.matching.ranges import combined_ranges, parse_temporal
 from dicomio.matching.timezones import TIMEZONE_OFFSET_FROM_UTC
-from dicomio.matching.values import raw_values, reader
+from dicomio.matching.values import is_blank, items_of, raw_values, reader
 
 __all__ = ["compile_keys", "is_key", "key_element", "parse_key"]
 
@@ -99,13 +99,6 @@ def parse_key(element: DataElement, options: MatchOptions | None = None) -> Key:
     return parse_values(element, values, options)
 
 
-def is_blank(value: Any) -> bool:
-    """Whether there is nothing but padding in a value."""
-    if isinstance(value, bytes):
-        return not value
-    return not isinstance(value, int | float) and not str(value).strip(" \0")
-
-
 def parse_values(element: DataElement, values: list[Any], options: MatchOptions) -> Key:
     """Several values, each of which may match (PS3.4 C.2.2.2.8)."""
     if len(values) > MOST_VALUES:
@@ -124,10 +117,11 @@ def parse_value(element: DataElement, value: Any, options: MatchOptions) -> Key:
 
 def parse_sequence(element: DataElement, options: MatchOptions) -> Key:
     """A sequence; one in whose items nothing is to be matched asks for what there is (PS3.4 C.2.2.2.6)."""
-    if len(element.value) > MOST_VALUES:
-        raise InvalidKey(element.tag, f"{len(element.value)} items", f"are more than {MOST_VALUES}")
-    items = tuple(compile_keys(item, options) for item in element.value)
-    return SequenceKey(items) if items and Keys() not in items else Universal()
+    items = items_of(element)
+    if len(items) > MOST_VALUES:
+        raise InvalidKey(element.tag, f"{len(items)} items", f"are more than {MOST_VALUES}")
+    keys = tuple(compile_keys(item, options) for item in items)
+    return SequenceKey(keys) if keys and Keys() not in keys else Universal()
 
 
 def parse_text(element: DataElement, value: Any, options: MatchOptions) -> Key:

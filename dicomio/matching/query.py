@@ -21,7 +21,7 @@ from dicomio.matching.parse import (
 )
 from dicomio.matching.temporal import offset_minutes
 from dicomio.matching.timezones import TIMEZONE_OFFSET_FROM_UTC, Zone, is_temporal, offset_of
-from dicomio.matching.values import element_of
+from dicomio.matching.values import element_of, items_of
 
 __all__ = ["Query", "compile_query", "matches", "project"]
 
@@ -37,12 +37,14 @@ class Requested:
         vr: of the key, for when the candidate has no such attribute.
         items: for a sequence, what is requested of its items by each item of the key; none: all of them, whole.
         key: for a sequence, which of its items match; `None`: all of them.
+        echoed: what the response has instead of what the candidate has.
     """
 
     tag: BaseTag
     vr: str
     items: tuple[tuple["Requested", ...], ...] = ()
     key: SequenceKey | None = None
+    echoed: DataElement | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,7 @@ class Query:
 
     Args:
         keys: what candidates are matched against.
-        requested: what responses have of the candidate.
-        echoed: what responses have of the identifier.
+        requested: what responses have.
         temporal: whether dates or times are matched.
         offset: of the identifier from UTC in minutes, `None` where it is not known.
         assumed: offset of candidates that say none.
@@ -60,7 +61,6 @@ class Query:
 
     keys: Keys
     requested: tuple[Requested, ...]
-    echoed: tuple[DataElement, ...]
     temporal: bool
     offset: int | None
     assumed: int | None
@@ -68,14 +68,11 @@ class Query:
     def matches(self, candidate: Dataset) -> bool:
         """Whether a candidate matches all keys (PS3.4 C.2.2.2)."""
         zone = self._zone(candidate) if self.temporal else None
-        return self.keys.accepts(candidate if zone is None else zone.seen(candidate, self.keys))
+        return self.keys.accepts(candidate if zone is None else zone.seen(candidate, self.keys.tags()))
 
     def project(self, candidate: Dataset) -> Dataset:
         """The identifier of the response for a candidate: see the function `project`."""
-        response = projected(candidate, self.requested, self._zone(candidate) if self.temporal else None)
-        for element in self.echoed:
-            response.add(copied(element))
-        return response
+        return projected(candidate, self.requested, self._zone(candidate) if self.temporal else None)
 
     def _zone(self, candidate: Dataset) -> Zone | None:
         """How the clocks of a candidate have to be looked at, `None` where that is not known."""
@@ -99,9 +96,8 @@ def compile_query(identifier: Dataset, options: MatchOptions = NO_OPTIONS) -> Qu
     if said and offset_minutes(said) is None:
         raise InvalidKey(TIMEZONE_OFFSET_FROM_UTC, said, "is no offset from UTC such as +0100")
     keys = compile_keys(identifier, replace(options, timezone=said or options.timezone))
-    echoed = tuple(key_element(identifier, tag) for tag in identifier.keys() if is_echoed(tag))
     offset = offset_minutes(said) if said else assumed
-    return Query(keys, requested_of(identifier, keys), echoed, is_temporal(keys), offset, assumed)
+    return Query(keys, requested_of(identifier, keys), is_temporal(keys), offset, assumed)
 
 
 def matches(identifier: Dataset, candidate: Dataset, *, options: MatchOptions = NO_OPTIONS) -> bool:
@@ -148,19 +144,20 @@ def is_echoed(tag: BaseTag) -> bool:
 def requested_of(identifier: Dataset, keys: Keys) -> tuple[Requested, ...]:
     """What an identifier, or an item of it, asks for."""
     matched = dict(keys.single)
-    tags = [tag for tag in identifier.keys() if tag.element and tag != SPECIFIC_CHARACTER_SET and not is_echoed(tag)]
+    tags = [tag for tag in identifier.keys() if tag.element and tag != SPECIFIC_CHARACTER_SET]
     return tuple(requested_element(key_element(identifier, tag), matched.get(tag)) for tag in tags)
 
 
 def requested_element(element: DataElement, key: Key | None) -> Requested:
     """What one element of an identifier asks for."""
-    if element.VR != "SQ":
-        return Requested(element.tag, element.VR)
+    if is_echoed(element.tag):
+        return Requested(element.tag, element.VR, echoed=element)
     if isinstance(key, SequenceKey):
-        items = tuple(requested_of(item, keys) for item, keys in zip(element.value, key.keys, strict=True))
+        items = tuple(requested_of(item, keys) for item, keys in zip(items_of(element), key.keys, strict=True))
         return Requested(element.tag, "SQ", items, key)
-    whole = not all(len(item) for item in element.value)
-    return Requested(element.tag, "SQ", () if whole else tuple(requested_of(item, Keys()) for item in element.value))
+    # An item that asks for nothing in particular asks for everything.
+    wanted = tuple(requested_of(item, Keys()) for item in items_of(element))
+    return Requested(element.tag, element.VR, wanted if all(wanted) else ())
 
 
 def projected(candidate: Dataset, requested: tuple[Requested, ...], zone: Zone | None) -> Dataset:
@@ -170,23 +167,26 @@ def projected(candidate: Dataset, requested: tuple[Requested, ...], zone: Zone |
     if charset is not None and charset.value:
         result.add(copied(charset))
     for each in requested:
-        element = element_of(candidate, each.tag)
-        if element is None:
-            element = DataElement(each.tag, each.vr, empty_value_for_VR(each.vr))
-        elif each.items and element.VR == "SQ":
-            element = DataElement(each.tag, "SQ", list(projected_items(element, each, zone)))
-        else:
-            element = copied(element)
-        result.add(element)
+        result.add(projected_element(candidate, each, zone))
     return result
+
+
+def projected_element(candidate: Dataset, requested: Requested, zone: Zone | None) -> DataElement:
+    """One attribute of a response."""
+    element = requested.echoed if requested.echoed is not None else element_of(candidate, requested.tag)
+    if element is None:
+        return DataElement(requested.tag, requested.vr, empty_value_for_VR(requested.vr))
+    if requested.items and element.VR == "SQ":
+        return DataElement(requested.tag, "SQ", list(projected_items(element, requested, zone)))
+    return copied(element)
 
 
 def projected_items(element: DataElement, requested: Requested, zone: Zone | None) -> Iterator[Dataset]:
     """The items of a sequence that match, with what the item of the key that they match asks for."""
     alternatives = requested.key.keys if requested.key is not None else (Keys(),)
-    for item in element.value:
+    for item in items_of(element):
         for keys, wanted in zip(alternatives, requested.items, strict=False):
-            if keys.accepts(item if zone is None else zone.seen(item, keys)):
+            if keys.accepts(item if zone is None else zone.seen(item, keys.tags())):
                 yield projected(item, wanted, zone)
                 break
 

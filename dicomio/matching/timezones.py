@@ -1,5 +1,6 @@
 """Candidates whose clocks differ from those of the identifier (PS3.3 C.12.1.1.8, PS3.4 C.5.1.1)."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pydicom.dataelem import DataElement
@@ -10,7 +11,7 @@ from pydicom.tag import BaseTag
 from dicomio.matching.keys import Key, Keys, Range, SequenceKey, Single, Values
 from dicomio.matching.ranges import partner
 from dicomio.matching.temporal import first_date, first_datetime, first_time, moved, offset_minutes
-from dicomio.matching.values import element_of, raw_values
+from dicomio.matching.values import element_of, items_of, raw_values
 
 __all__ = ["TIMEZONE_OFFSET_FROM_UTC", "Zone", "is_temporal", "offset_of"]
 
@@ -53,27 +54,24 @@ class Zone:
     offset: int
     target: int | None
 
-    def seen(self, candidate: Dataset, keys: Keys) -> Dataset:
-        """What of a candidate is matched against these keys, its dates and times by the clock of the identifier."""
-        tags = [(tag, key) for tag, key in keys.single]
-        tags += [(tag, pair.range) for pair in keys.combined for tag in (pair.date, pair.time)]
+    def seen(self, candidate: Dataset, tags: Iterable[BaseTag]) -> Dataset:
+        """These attributes of a candidate, dates and times by the clock of the identifier."""
         there = Dataset()
-        for tag, key in tags:
+        for tag in tags:
             element = element_of(candidate, tag)
             if element is not None:
-                there[tag] = self.seen_element(candidate, element, key)
+                there[tag] = self.seen_element(candidate, element)
         return there
 
-    def seen_element(self, candidate: Dataset, element: DataElement, key: Key) -> DataElement:
+    def seen_element(self, candidate: Dataset, element: DataElement) -> DataElement:
         """One element by the clock of the identifier."""
         if element.VR == "DT":
             return with_value(element, [self.stamped(str(each)) for each in raw_values(element)])
         if element.VR in ("DA", "TM"):
             return self.seen_moment(candidate, element)
-        if element.VR == "SQ" and isinstance(key, SequenceKey):
-            items = [self.seen(item, keys) for item in element.value for keys in key.keys]
-            return DataElement(element.tag, "SQ", Sequence(items))
-        return with_value(element, element.value)
+        if element.VR == "SQ":
+            return with_value(element, Sequence(self.seen(item, list(item.keys())) for item in items_of(element)))
+        return element
 
     def stamped(self, text: str) -> str:
         """A datetime that says its offset."""
@@ -92,7 +90,7 @@ class Zone:
         day = SOME_DAY if date is None else first_date(str(date.value).strip(" \0"))
         clock = None if time is None else first_time(str(time.value).strip(" \0"))
         if minutes == 0 or day is None or clock is None:
-            return with_value(element, element.value)
+            return element
         moment = moved(day + clock, minutes)
         return with_value(element, moment[:8] if element.VR == "DA" else moment[8:])
 

@@ -1,7 +1,7 @@
 """The values of an element in the forms in which keys compare them."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from pydicom.dataelem import DataElement
@@ -12,7 +12,7 @@ from pydicom.tag import BaseTag
 from dicomio.matching.names import canonical_name
 from dicomio.matching.temporal import first_date, first_datetime, first_time
 
-__all__ = ["Comparable", "comparable", "element_of", "number", "raw_values", "reader"]
+__all__ = ["Comparable", "comparable", "element_of", "is_blank", "items_of", "raw_values", "reader"]
 
 Comparable = str | int | float | bytes
 Reader = Callable[[Any], Comparable | None]
@@ -37,6 +37,18 @@ def raw_values(element: DataElement) -> list[Any] | tuple[Any, ...] | MultiValue
     return value if isinstance(value, MultiValue | list | tuple) else (value,)
 
 
+def items_of(element: DataElement) -> Sequence[Dataset]:
+    """The items of a sequence; nothing else has any."""
+    return element.value or () if element.VR == "SQ" else ()
+
+
+def is_blank(value: Any) -> bool:
+    """Whether there is nothing but padding in a value."""
+    if isinstance(value, bytes):
+        return not value
+    return not isinstance(value, int | float) and not str(value).strip(" \0")
+
+
 def comparable(element: DataElement, *, ignore_case_in_names: bool = True) -> Iterator[Comparable]:
     """The values of an element of a candidate as keys compare them; those that are empty or senseless are left out.
 
@@ -59,7 +71,7 @@ def reader(vr: str, ignore_case: bool) -> Reader:
     """What brings one value of this VR into the form in which it is compared."""
     if vr == "PN":
         return folded_name if ignore_case else name
-    return READERS.get(vr, octets)
+    return READERS.get(vr, plain)
 
 
 def padded_text(value: Any) -> str:
@@ -111,15 +123,15 @@ def number(value: Any) -> int | float | None:
         return None
 
 
-def octets(value: Any) -> bytes | None:
-    """Bytes without the one that makes their number even."""
-    return bytes(value).removesuffix(b"\0") if isinstance(value, bytes | bytearray) else None
+def plain(value: Any) -> Comparable | None:
+    """Bytes without the one that makes their number even, or a number."""
+    return bytes(value).removesuffix(b"\0") if isinstance(value, bytes | bytearray) else number(value)
 
 
 READERS: dict[str, Reader] = {
     **dict.fromkeys(("AE", "AS", "CS", "LO", "SH", "UI"), padded_text),
     **dict.fromkeys(("LT", "ST", "UC", "UR", "UT"), text),
-    **dict.fromkeys(("AT", "DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV", "US or SS"), number),
+    **dict.fromkeys(("AT", "DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV"), number),
     "DA": date,
     "TM": time,
     "DT": clock,
