@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from dicomio.config import Address, Limits, Timeout
 from dicomio.errors import (
-    AbortReason,
     AbortSource,
     AssociationAborted,
     AssociationRejected,
@@ -20,14 +19,14 @@ from dicomio.errors import (
     DicomError,
     LocalProtocolError,
     RemoteProtocolError,
-    ResponseTimeout,
     WriteTimeout,
 )
+from dicomio.invoking import CANCELLABLE, RESPONSE_BIT, Invoker
 from dicomio.machine import State
 from dicomio.messages import CommandReceived, DataMissing, DataReceived
 from dicomio.negotiation import AcceptedContext, Agreement, conclude
 from dicomio.operations import Dispatch, Inbound, Pending, Reply
-from dicomio.protocol import ANSWERS, QUEUE, Deadline, UpperLayerProtocol
+from dicomio.protocol import ANSWERS, QUEUE, Deadline
 from dicomio.session import (
     Aborted,
     AssociateAccepted,
@@ -38,7 +37,6 @@ from dicomio.session import (
     UpperLayer,
     UpperLayerEvent,
 )
-from dicomio.window import Window
 from dicomio.wire.commands import Command, CommandField
 from dicomio.wire.pdus import AssociateAC, AssociateRJ, AssociateRQ
 
@@ -52,13 +50,7 @@ UNBOUNDED_WINDOW: Final = 64
 # Bytes of answers that may wait for the peer to read them while it goes on asking; more than any batch we send.
 UNREAD_ANSWERS: Final = 4_194_304
 
-RESPONSE_BIT: Final = 0x8000
 DUPLICATE_INVOCATION: Final = 0x0210
-PENDING_STATUSES: Final = (0xFF00, 0xFF01)
-CANCELLABLE: Final = (CommandField.C_FIND_RQ, CommandField.C_GET_RQ, CommandField.C_MOVE_RQ)
-
-# Responses that never have a data set (PS3.7 9.3.1.2, 9.3.5.2); some peers announce one all the same and send none.
-WITHOUT_DATA: Final = (CommandField.C_STORE_RSP, CommandField.C_ECHO_RSP)
 
 # Where PS3.8 Table 9-10 has an action for a P-DATA request.
 SENDING: Final = (State.Sta6, State.Sta8)
@@ -66,7 +58,7 @@ SENDING: Final = (State.Sta6, State.Sta8)
 ABORTABLE: Final = frozenset(State) - {State.Sta1, State.Sta2, State.Sta13}
 
 
-class DimseProvider:
+class DimseProvider(Invoker):
     """One association.
 
     Args:
@@ -81,10 +73,9 @@ class DimseProvider:
 
     Attributes:
         agreement: what was negotiated, once it was.
+        take_object: serves C-STORE requests that come on behalf of a C-GET of ours, while there is one.
         ended: why the association is over, `None` while it is not.
     """
-
-    protocol: UpperLayerProtocol
 
     def __init__(
         self,
@@ -98,21 +89,17 @@ class DimseProvider:
         negotiate: Callable[[Any, AssociateRQ], None] | None = None,
         on_end: Callable[[Any, Exception], None] | None = None,
     ) -> None:
+        super().__init__(timeout, limits)
         self.upper = upper
         self.local = local
         self.peer = peer
-        self.timeout = timeout
-        self.limits = limits
         self.dispatch = dispatch
+        self.take_object: Dispatch | None = None
         self.negotiate = negotiate
         self.on_end = on_end
-        self.loop = asyncio.get_running_loop()
         self.agreement: Agreement | None = None
         self.ended: Exception | None = None
         self.opened: asyncio.Future[None] = self.loop.create_future()
-        self.pending: dict[int, Pending] = {}
-        self.next_id = 1
-        self.window = Window()
         self.serving_window = 1
         self.serving: dict[int, Inbound] = {}
         self.waiting: list[Inbound] = []
@@ -337,15 +324,11 @@ class DimseProvider:
         self.ended = error
         self.idle_deadline.cancel()
         self.window.close(error)
-        waiters: list[asyncio.Future[Any]] = [self.opened]
+        if not self.opened.done():
+            self.opened.set_exception(error)
+            self.opened.exception()
         for pending in self.pending.values():
-            if pending.deadline is not None:
-                pending.deadline.cancel()
-            waiters.append(pending.future)
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_exception(error)
-                waiter.exception()
+            pending.fail(error)
         self.pending.clear()
         self.outbox.clear()
         self.check_quiet()
@@ -439,71 +422,6 @@ class DimseProvider:
             self.protocol.resume_reading(ANSWERS)
         turn.set_result(None)
 
-    # our requests
-
-    async def begin(self, context: AcceptedContext, field: int) -> Pending:
-        """Waits for a place in the asynchronous operations window and takes a message ID.
-
-        Args:
-            context: presentation context of the request.
-            field: its Command Field, by which its response is known.
-
-        Raises:
-            DicomError: the association is over.
-        """
-        self.check_open()
-        await self.window.enter()
-        self.check_open()
-        while self.next_id in self.pending:
-            self.next_id = self.next_id % 65535 + 1
-        pending = self.pending[self.next_id] = Pending(self.next_id, context, field, self.loop)
-        self.next_id = self.next_id % 65535 + 1
-        return pending
-
-    def forget(self, pending: Pending) -> None:
-        """Nothing of the request was sent, or its final response is here."""
-        if pending.deadline is not None:
-            pending.deadline.cancel()
-        if self.pending.get(pending.message_id) is pending:
-            del self.pending[pending.message_id]
-            self.window.leave()
-            self.check_quiet()
-
-    async def request(self, context: AcceptedContext, command: Command, data: bytes | None = None) -> Reply:
-        """Sends a small message and returns its response.
-
-        Raises:
-            DicomError: the association is over, or `timeout.response` passed.
-        """
-        pending = await self.begin(context, command.field)
-        command.message_id = pending.message_id
-        try:
-            self.post(context.id, command, data)
-        except BaseException:
-            self.forget(pending)
-            raise
-        return await self.reply(pending)
-
-    async def reply(self, pending: Pending) -> Reply:
-        """Waits for the response. When cancelled, the late response is dropped by its ID when it comes.
-
-        Raises:
-            DicomError: the association is over, or `timeout.response` passed.
-        """
-        self.expect_progress(pending)
-        return await pending.future
-
-    def expect_progress(self, pending: Pending) -> None:
-        """Starts `timeout.response` again."""
-        if self.timeout.response is not None:
-            if pending.deadline is not None:
-                pending.deadline.cancel()
-            pending.deadline = self.loop.call_later(self.timeout.response, self.response_timed_out, pending)
-
-    def response_timed_out(self, pending: Pending) -> None:
-        if self.pending.get(pending.message_id) is pending:
-            self.abort(ResponseTimeout(f"{self.peer}: no response within {self.timeout.response:g} s"))
-
     # what the peer sends
 
     def take_command(self, context_id: int, command: Command) -> None:
@@ -514,39 +432,11 @@ class DimseProvider:
         else:
             self.take_request(self.contexts[context_id], command)
 
-    def take_reply(self, command: Command) -> None:
-        """A response; one that nobody waits for is dropped."""
-        pending = self.pending.get(command.responding_to or 0)
-        self.receiving = None
-        if pending is None:
-            self.upper.messages.note("responded to a request that is not outstanding")
-        elif command.field != pending.field | RESPONSE_BIT:
-            reason = AbortReason.UNEXPECTED_PDU_PARAMETER
-            error = RemoteProtocolError(
-                f"{self.peer} answered with {command.name} what asked for something else", reason
-            )
-            self.abort(error, source=AbortSource.SERVICE_PROVIDER, reason=reason)
-        elif command.has_data_set and command.field not in WITHOUT_DATA:
-            pending.command = command
-            self.receiving = pending
-        else:
-            self.resolve(pending, Reply(command, None))
-
-    def resolve(self, pending: Pending, reply: Reply) -> None:
-        if reply.command.status in PENDING_STATUSES:
-            self.expect_progress(pending)
-            return
-        self.forget(pending)
-        if not pending.future.done():
-            pending.future.set_result(reply)
-
     def take_cancel(self, command: Command) -> None:
         """C-CANCEL-RQ; one for an operation that is over, or never was, is ignored (PS3.7 9.3.2.3)."""
         inbound = self.serving.get(command.responding_to or 0)
-        if inbound is not None and inbound.command.field in CANCELLABLE and not inbound.cancelled:
-            inbound.cancelled = True
-            if inbound.task is not None:
-                inbound.task.cancel()
+        if inbound is not None and inbound.command.field in CANCELLABLE:
+            inbound.cancel()
 
     def take_request(self, context: AcceptedContext, command: Command) -> None:
         inbound = Inbound(self, context, command)
@@ -568,12 +458,18 @@ class DimseProvider:
         coroutine = None
         # What ends the association may have come in the same read; then there is nobody to answer.
         with suppress(ConnectionLost):
-            coroutine = self.dispatch(inbound)
+            coroutine = self.dispatcher(inbound)(inbound)
         if coroutine is None:
             del self.serving[inbound.message_id]
         else:
             inbound.task = self.loop.create_task(self.run(coroutine))
             inbound.task.add_done_callback(lambda task: self.served(inbound, coroutine))
+
+    def dispatcher(self, inbound: Inbound) -> Dispatch:
+        """Who serves a request."""
+        if self.take_object is not None and inbound.command.field == CommandField.C_STORE_RQ:
+            return self.take_object
+        return self.dispatch
 
     def refuse_duplicate(self, inbound: Inbound) -> None:
         if inbound.body is not None:
@@ -620,16 +516,6 @@ class DimseProvider:
             self.take_reply_data(receiving, chunks, last)
         if last:
             self.receiving = None
-
-    def take_reply_data(self, pending: Pending, chunks: list[memoryview], last: bool) -> None:
-        pending.size += sum(map(len, chunks))
-        if pending.size > self.limits.data_set:
-            self.abort(detail=f"the data set of a response is longer than {self.limits.data_set} bytes")
-            return
-        pending.chunks.append(b"".join(chunks))
-        if last and pending.command is not None:
-            data, pending.chunks, pending.size = b"".join(pending.chunks), [], 0
-            self.resolve(pending, Reply(pending.command, data))
 
     def take_no_data(self) -> None:
         """The data set that a command announced will not come."""

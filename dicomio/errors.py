@@ -10,6 +10,7 @@ DicomError
 ├── NoPresentationContext              nothing accepted carries this SOP class and transfer syntax
 ├── StatusError                        the peer answered with a Failure status
 ├── Refused                            raised by a handler: answer with this status
+│   └── InvalidIdentifier              the identifier of a query or retrieval cannot be worked with
 ├── InvalidInstance (ValueError)       a file or data set that cannot be sent or decoded
 ├── DicomTimeout (TimeoutError)
 │   ├── ConnectTimeout                 TCP (and TLS) connection; it is a ConnectFailed too
@@ -23,7 +24,7 @@ DicomError
 ```
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import Protocol
 
@@ -38,6 +39,7 @@ __all__ = [
     "ConnectionLost",
     "DicomError",
     "DicomTimeout",
+    "InvalidIdentifier",
     "InvalidInstance",
     "LocalProtocolError",
     "NegotiationTimeout",
@@ -232,11 +234,16 @@ class Refused(DicomError):
     Args:
         status: the status to answer with, 0 to 0xFFFF.
         comment: Error Comment (0000,0902), at most 64 characters of it are sent.
+        offending: Offending Element (0000,0901), the tags of the elements that are to blame.
     """
 
-    def __init__(self, status: int, comment: str = "") -> None:
-        self.status, self.comment = status, comment
+    def __init__(self, status: int, comment: str = "", *, offending: Sequence[int] = ()) -> None:
+        self.status, self.comment, self.offending = status, comment, tuple(offending)
         super().__init__(f"refused with status 0x{int(status):04X}{f': {comment}' if comment else ''}")
+
+
+class InvalidIdentifier(Refused):
+    """The identifier of a C-FIND, C-MOVE or C-GET cannot be worked with; no handler is called for it."""
 
 
 class InvalidInstance(DicomError, ValueError):

@@ -1,17 +1,21 @@
 """Operations under way on an association: ours that wait for a response, and the peer's that wait for ours."""
 
 import asyncio
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Protocol
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from dicomio.body import Body
 from dicomio.negotiation import AcceptedContext
+from dicomio.protocol import Deadline
 from dicomio.wire.commands import Command
 
 if TYPE_CHECKING:
     from dicomio.dimse import DimseProvider
 
 __all__ = ["Dispatch", "Inbound", "Pending", "Reply"]
+
+PENDING_STATUSES: Final = (0xFF00, 0xFF01)
 
 
 class Reply:
@@ -23,21 +27,72 @@ class Reply:
         self.command = command
         self.data = data
 
+    @property
+    def is_pending(self) -> bool:
+        """Whether more responses follow."""
+        return self.command.status in PENDING_STATUSES
+
 
 class Pending:
-    """One of our requests that has not been answered finally."""
+    """One of our requests that has not been answered finally.
 
-    __slots__ = ("chunks", "command", "context", "deadline", "field", "future", "message_id", "size")
+    Attributes:
+        message_id: its message ID.
+        field: its Command Field.
+        context: the presentation context it went out on.
+        future: its final response; or why there will be none.
+        replies: for a request with many responses those that nobody has taken yet, else `None`.
+        abandoned: whether nobody wants its responses any more.
+    """
 
-    def __init__(self, message_id: int, context: AcceptedContext, field: int, loop: asyncio.AbstractEventLoop) -> None:
+    __slots__ = (
+        "abandoned",
+        "chunks",
+        "command",
+        "context",
+        "deadline",
+        "field",
+        "future",
+        "message_id",
+        "replies",
+        "size",
+        "waiter",
+    )
+
+    def __init__(
+        self,
+        message_id: int,
+        context: AcceptedContext,
+        field: int,
+        loop: asyncio.AbstractEventLoop,
+        deadline: Deadline,
+        *,
+        many: bool,
+    ) -> None:
         self.message_id = message_id
         self.field = field
         self.context = context
         self.future: asyncio.Future[Reply] = loop.create_future()
-        self.deadline: asyncio.TimerHandle | None = None
+        self.deadline = deadline
+        self.replies: deque[Reply] | None = deque() if many else None
+        self.waiter: asyncio.Future[None] | None = None
+        self.abandoned = False
         self.command: Command | None = None
         self.chunks: list[bytes] = []
         self.size = 0
+
+    def wake(self) -> None:
+        """Lets whoever waits for the next of many responses look again."""
+        if self.waiter is not None and not self.waiter.done():
+            self.waiter.set_result(None)
+
+    def fail(self, error: Exception) -> None:
+        """There will be no (more) responses."""
+        self.deadline.cancel()
+        if not self.future.done():
+            self.future.set_exception(error)
+            self.future.exception()
+        self.wake()
 
 
 class Inbound:
@@ -50,9 +105,10 @@ class Inbound:
         message_id: its message ID; 0 where the peer sent none.
         body: the data set, `None` where the request has none.
         cancelled: whether the peer has sent a C-CANCEL for it.
+        on_cancel: what a C-CANCEL leads to; the task is cancelled where it is `None`.
     """
 
-    __slots__ = ("body", "cancelled", "command", "context", "message_id", "provider", "task")
+    __slots__ = ("body", "cancelled", "command", "context", "message_id", "on_cancel", "provider", "task")
 
     def __init__(self, provider: "DimseProvider", context: AcceptedContext, command: Command) -> None:
         self.provider = provider
@@ -61,7 +117,17 @@ class Inbound:
         self.message_id = command.message_id or 0
         self.body = Body(provider.protocol) if command.has_data_set else None
         self.cancelled = False
+        self.on_cancel: Callable[[], None] | None = None
         self.task: asyncio.Task[None] | None = None
+
+    def cancel(self) -> None:
+        """The peer has sent a C-CANCEL for it."""
+        if not self.cancelled:
+            self.cancelled = True
+            if self.on_cancel is not None:
+                self.on_cancel()
+            elif self.task is not None:
+                self.task.cancel()
 
     def answer(self, response: Command, data: bytes | None = None) -> None:
         """Sends a response without waiting for the peer to take it.

@@ -10,7 +10,7 @@ from dicomio.buffers import RECEIVE_SIZE, BufferPool, ReceiveBuffer
 from dicomio.errors import ConnectionLost
 from dicomio.session import UpperLayer, UpperLayerEvent
 
-__all__ = ["ANSWERS", "BODY", "QUEUE", "Deadline", "Owner", "UpperLayerProtocol"]
+__all__ = ["ANSWERS", "BODY", "QUEUE", "REPLIES", "Deadline", "Owner", "UpperLayerProtocol"]
 
 # How much is read at once: at first, from a peer that sends crumbs, and what crumbs are: fragments in one read.
 FIRST_READ: Final = 65_536
@@ -19,11 +19,12 @@ CRUMBS: Final = 1_000
 # With less room than this behind what is held, the next read gets another buffer.
 LEAST_ROOM: Final = 65_536
 
-# Why reading is paused: the handler of a data set is slow, too many requests wait for their turn, or too many answers
-# for the peer to read them.
+# Why reading is paused: the handler of a data set is slow, too many requests wait for their turn, too many answers for
+# the peer to read them, or too many responses for somebody to take them.
 BODY: Final = 1
 QUEUE: Final = 2
 ANSWERS: Final = 4
+REPLIES: Final = 8
 
 TCP_QUICKACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None) if sys.platform == "linux" else None
 
@@ -276,7 +277,7 @@ class UpperLayerProtocol(asyncio.BufferedProtocol):
                 self.transport.close()
 
     def pause_reading(self, cause: int = BODY) -> None:
-        """Lets TCP hold the peer back, for as long as the cause (`BODY`, `QUEUE` or `ANSWERS`) lasts."""
+        """Lets TCP hold the peer back, for as long as the cause (`BODY`, `QUEUE`, `ANSWERS` or `REPLIES`) lasts."""
         if not self.reading_paused and self.transport is not None and self.lost is None:
             self.transport.pause_reading()
         self.reading_paused |= cause

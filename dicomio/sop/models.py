@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from dicomio.sop import classes
 
 __all__ = [
+    "BY_SOP_CLASS",
     "COLOR_PALETTE",
     "COMPOSITE_INSTANCE_ROOT",
     "COMPOSITE_INSTANCE_WITHOUT_BULK_DATA",
@@ -26,6 +27,7 @@ __all__ = [
     "RELEVANT_PATIENT_GENERAL",
     "STUDY_ROOT",
     "SUBSTANCE_APPROVAL",
+    "UNIQUE_KEYS",
     "UPS_QUERY",
     "WORKLIST",
     "QueryModel",
@@ -41,12 +43,14 @@ class QueryModel:
         find: SOP class UID of its C-FIND, `None` where it has none.
         move: of its C-MOVE.
         get: of its C-GET.
+        levels: Query/Retrieve Levels (0008,0052) that its identifiers may name; none where they name no level.
     """
 
     name: str
     find: str | None = None
     move: str | None = None
     get: str | None = None
+    levels: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[str]:
         return iter([uid for uid in (self.find, self.move, self.get) if uid is not None])
@@ -57,27 +61,33 @@ PATIENT_ROOT = QueryModel(
     classes.PatientRootQueryRetrieveInformationModelFind,
     classes.PatientRootQueryRetrieveInformationModelMove,
     classes.PatientRootQueryRetrieveInformationModelGet,
+    ("PATIENT", "STUDY", "SERIES", "IMAGE"),
 )
 STUDY_ROOT = QueryModel(
     "Study Root",
     classes.StudyRootQueryRetrieveInformationModelFind,
     classes.StudyRootQueryRetrieveInformationModelMove,
     classes.StudyRootQueryRetrieveInformationModelGet,
+    ("STUDY", "SERIES", "IMAGE"),
 )
 PATIENT_STUDY_ONLY = QueryModel(
     "Patient/Study Only",
     classes.PatientStudyOnlyQueryRetrieveInformationModelFind,
     classes.PatientStudyOnlyQueryRetrieveInformationModelMove,
     classes.PatientStudyOnlyQueryRetrieveInformationModelGet,
+    ("PATIENT", "STUDY"),
 )
 COMPOSITE_INSTANCE_ROOT = QueryModel(
     "Composite Instance Root",
     None,
     classes.CompositeInstanceRootRetrieveMove,
     classes.CompositeInstanceRootRetrieveGet,
+    ("IMAGE", "FRAME"),
 )
 COMPOSITE_INSTANCE_WITHOUT_BULK_DATA = QueryModel(
-    "Composite Instance Retrieve Without Bulk Data", get=classes.CompositeInstanceRetrieveWithoutBulkDataGet
+    "Composite Instance Retrieve Without Bulk Data",
+    get=classes.CompositeInstanceRetrieveWithoutBulkDataGet,
+    levels=("IMAGE",),
 )
 WORKLIST = QueryModel("Modality Worklist", classes.ModalityWorklistInformationModelFind)
 RELEVANT_PATIENT_GENERAL = QueryModel(
@@ -158,6 +168,17 @@ MODELS = (
     INVENTORY,
     UPS_QUERY,
 )
+
+BY_SOP_CLASS = {uid: model for model in MODELS for uid in model}
+
+# PS3.4 C.6.1.1, C.6.2.1: the tag of the unique key of each level.
+UNIQUE_KEYS = {
+    "PATIENT": 0x00100020,
+    "STUDY": 0x0020000D,
+    "SERIES": 0x0020000E,
+    "IMAGE": 0x00080018,
+    "FRAME": 0x00080018,
+}
 
 # The SOP classes for which any of these models is asked: what a client proposes that only queries.
 QUERY = tuple(uid for model in (STUDY_ROOT, PATIENT_ROOT) for uid in model)
