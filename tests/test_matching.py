@@ -27,7 +27,6 @@ from dicomio.matching import (
 
 STRICT = MatchOptions(ignore_case_in_names=False)
 FUZZY = MatchOptions(fuzzy_names=True)
-COMBINED = MatchOptions(combined_datetime=True)
 
 
 def found(keyword: str, key: object, candidate: object, options: MatchOptions | None = None) -> bool:
@@ -417,8 +416,8 @@ def test_a_fuzzy_name_and_a_sequence_are_kinds_of_their_own() -> None:
         ("StudyInstanceUID", ["1.2", "1.?"], "there are no wild cards"),
         ("PatientAge", "45", "PatientAge: '45' is no age"),
         ("PatientID", "*x" * 600, "is a pattern of more than 1024 characters"),
-        ("PatientID", [str(number) for number in range(1001)], "are more than 1000 values"),
-        ("ReferencedStudySequence", [{}] * 1001, "'1001 items' are more than 1000"),
+        ("PatientID", [str(number) for number in range(1001)], "1001 values are more than 1000"),
+        ("ReferencedStudySequence", [{}] * 1001, "1001 items are more than 1000"),
     ],
 )
 def test_what_nothing_can_be_matched_by(keyword: str, value: object, words: str) -> None:
@@ -441,7 +440,7 @@ def test_a_text_is_no_number(value: str) -> None:
 def test_a_value_that_cannot_be_read() -> None:
     identifier = Dataset()
     identifier[Tag("Rows")] = raw("Rows", "US", b"\1\0\1")
-    with pytest.raises(InvalidKey, match="Rows: 'its value' cannot be read"):
+    with pytest.raises(InvalidKey, match=r"Rows: b'\\x01\\x00\\x01' cannot be read"):
         matches(identifier, dataset(Rows=1))
     candidate = Dataset()
     candidate[Tag("Rows")] = raw("Rows", "US", b"\1\0\1")
@@ -449,11 +448,20 @@ def test_a_value_that_cannot_be_read() -> None:
     assert matches(query("IMAGE", Rows=None), candidate)
 
 
+def test_zero_is_a_value() -> None:
+    identifier = Dataset()
+    identifier[Tag("SeriesNumber")] = DataElement("SeriesNumber", "LO", '""')
+    assert not matches(identifier, dataset(SeriesNumber=0))
+    assert matches(identifier, dataset(SeriesNumber=""))
+    assert not matches(identifier, dataset(SeriesNumber=["", 0]))
+
+
 def test_a_missing_attribute_matches_universal_keys_and_the_empty_value_only() -> None:
     study = dataset(PatientID="1")
     for keyword, key in {"StudyDate": "-20240101", "PatientName": "D*", "StudyInstanceUID": "1", "Rows": 1}.items():
         assert not matches(query("STUDY", **{keyword: key}), study)
         assert matches(query("STUDY", **{keyword: None}), study)
+    assert not matches(query("STUDY", PatientName="D"), study, options=FUZZY)
     assert matches(query("STUDY", AccessionNumber='""', StudyDescription="*"), study)
 
 

@@ -149,17 +149,16 @@ def test_an_empty_sequence_or_item_asks_for_everything(items: list[object]) -> N
     assert response.ScheduledProcedureStepSequence == entry.ScheduledProcedureStepSequence
 
 
-def test_each_item_is_answered_as_the_item_of_the_key_that_it_matches() -> None:
+def test_each_item_is_answered_as_the_items_of_the_key_that_it_matches() -> None:
     keys = [
         {"Modality": "CT", "ScheduledStationAETitle": ""},
-        {"Modality": "MR", "ScheduledProcedureStepStartDate": ""},
+        {"ScheduledProcedureStepStartDate": "20240101"},
     ]
-    response = project(
-        query("", ScheduledProcedureStepSequence=keys), worklist_entry(step("MR"), step("CT"), step("US"))
-    )
-    first, second = response.ScheduledProcedureStepSequence
-    assert first == dataset(Modality="MR", ScheduledProcedureStepStartDate="20240101")
+    entry = worklist_entry(step("MR"), step("CT", "20240102"), step("US", "20240103"), step("CT"))
+    first, second, both = project(query("", ScheduledProcedureStepSequence=keys), entry).ScheduledProcedureStepSequence
+    assert first == dataset(ScheduledProcedureStepStartDate="20240101")
     assert second == dataset(Modality="CT", ScheduledStationAETitle="MR1")
+    assert both == dataset(Modality="CT", ScheduledStationAETitle="MR1", ScheduledProcedureStepStartDate="20240101")
 
 
 def test_a_response_without_the_sequence_has_it_empty() -> None:
@@ -300,6 +299,12 @@ def test_open_ranges_are_combined_if_both_are_open_at_the_same_end() -> None:
     assert not combined("20240101-20240103", "0900-")
 
 
+def test_several_ranges_are_not_combined() -> None:
+    identifier = query("STUDY", StudyDate=["20240101-", "-20230101"], StudyTime="1000-")
+    assert not matches(identifier, dataset(StudyDate="20240102", StudyTime="0800"), options=COMBINED)
+    assert matches(identifier, dataset(StudyDate="20240102", StudyTime="1100"), options=COMBINED)
+
+
 def test_worklist_steps_are_combined_too() -> None:
     keys = {"ScheduledProcedureStepStartDate": "20240101-20240103", "ScheduledProcedureStepStartTime": "1200-1000"}
     with pytest.raises(InvalidKey, match="ScheduledProcedureStepStartTime"):
@@ -328,6 +333,7 @@ def test_worklist_steps_are_combined_too() -> None:
         ({"AcquisitionDateTime": "202401010030+0000"}, {"AcquisitionDateTime": "202401010030"}, True),
         ({"AcquisitionDateTime": "2024"}, {"AcquisitionDateTime": "no date"}, False),
         ({"AcquisitionDateTime": "2024"}, {"AcquisitionDateTime": "00000101"}, False),
+        ({"LastMenstrualDate": "20240101"}, {"LastMenstrualDate": "20240101", "StudyTime": "2330"}, True),
         ({"PatientID": "1"}, {"PatientID": "1"}, True),
         ({"PatientID": "1", "StudyDate": "20240101"}, {"PatientID": "1"}, False),
         (

@@ -59,7 +59,7 @@ def key_element(identifier: Dataset, tag: BaseTag) -> DataElement:
     try:
         return identifier[tag]
     except Exception as error:  # whatever pydicom makes of hostile bytes
-        raise InvalidKey(tag, "its value", f"cannot be read: {error}") from error
+        raise InvalidKey(tag, identifier.get_item(tag).value, f"cannot be read: {error}") from error
 
 
 def compile_keys(identifier: Dataset, options: MatchOptions) -> Keys:
@@ -102,7 +102,7 @@ def parse_key(element: DataElement, options: MatchOptions | None = None) -> Key:
 def parse_values(element: DataElement, values: list[Any], options: MatchOptions) -> Key:
     """Several values, each of which may match (PS3.4 C.2.2.2.8)."""
     if len(values) > MOST_VALUES:
-        raise InvalidKey(element.tag, values[0], f"and {len(values) - 1} others are more than {MOST_VALUES} values")
+        raise InvalidKey(element.tag, len(values), f"values are more than {MOST_VALUES}")
     keys = tuple(parse_value(element, value, options) for value in values)
     return Universal() if Universal() in keys else Values(keys)
 
@@ -119,7 +119,7 @@ def parse_sequence(element: DataElement, options: MatchOptions) -> Key:
     """A sequence; one in whose items nothing is to be matched asks for what there is (PS3.4 C.2.2.2.6)."""
     items = items_of(element)
     if len(items) > MOST_VALUES:
-        raise InvalidKey(element.tag, f"{len(items)} items", f"are more than {MOST_VALUES}")
+        raise InvalidKey(element.tag, len(items), f"items are more than {MOST_VALUES}")
     keys = tuple(compile_keys(item, options) for item in items)
     return SequenceKey(keys) if keys and Keys() not in keys else Universal()
 

@@ -26,6 +26,7 @@ from dicomio.matching.values import element_of, items_of
 __all__ = ["Query", "compile_query", "matches", "project"]
 
 NO_OPTIONS = MatchOptions()
+CHANGEABLE = (MultiValue, Sequence, list, bytearray)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +36,14 @@ class Requested:
     Args:
         tag: of the attribute.
         vr: of the key, for when the candidate has no such attribute.
-        items: for a sequence, what is requested of its items by each item of the key; none: all of them, whole.
-        key: for a sequence, which of its items match; `None`: all of them.
+        items: for a sequence, for each item of the key which items match it, and what is requested of these; none:
+            all items, whole.
         echoed: what the response has instead of what the candidate has.
     """
 
     tag: BaseTag
     vr: str
-    items: tuple[tuple["Requested", ...], ...] = ()
-    key: SequenceKey | None = None
+    items: tuple[tuple[Keys, tuple["Requested", ...]], ...] = ()
     echoed: DataElement | None = None
 
 
@@ -152,12 +152,11 @@ def requested_element(element: DataElement, key: Key | None) -> Requested:
     """What one element of an identifier asks for."""
     if is_echoed(element.tag):
         return Requested(element.tag, element.VR, echoed=element)
-    if isinstance(key, SequenceKey):
-        items = tuple(requested_of(item, keys) for item, keys in zip(items_of(element), key.keys, strict=True))
-        return Requested(element.tag, "SQ", items, key)
+    items = items_of(element)
+    each_keys = key.keys if isinstance(key, SequenceKey) else [Keys()] * len(items)
+    wanted = tuple((keys, requested_of(item, keys)) for item, keys in zip(items, each_keys, strict=True))
     # An item that asks for nothing in particular asks for everything.
-    wanted = tuple(requested_of(item, Keys()) for item in items_of(element))
-    return Requested(element.tag, element.VR, wanted if all(wanted) else ())
+    return Requested(element.tag, element.VR, wanted if all(requested for _, requested in wanted) else ())
 
 
 def projected(candidate: Dataset, requested: tuple[Requested, ...], zone: Zone | None) -> Dataset:
@@ -182,17 +181,20 @@ def projected_element(candidate: Dataset, requested: Requested, zone: Zone | Non
 
 
 def projected_items(element: DataElement, requested: Requested, zone: Zone | None) -> Iterator[Dataset]:
-    """The items of a sequence that match, with what the item of the key that they match asks for."""
-    alternatives = requested.key.keys if requested.key is not None else (Keys(),)
+    """The items of a sequence that match, with what is asked for by the items of the key that they match."""
     for item in items_of(element):
-        for keys, wanted in zip(alternatives, requested.items, strict=False):
-            if keys.accepts(item if zone is None else zone.seen(item, keys.tags())):
-                yield projected(item, wanted, zone)
-                break
+        matching = [
+            wanted
+            for keys, wanted in requested.items
+            if keys.accepts(item if zone is None else zone.seen(item, keys.tags()))
+        ]
+        if matching:
+            together = {each.tag: each for wanted in matching for each in wanted}
+            yield projected(item, tuple(together.values()), zone)
 
 
 def copied(element: DataElement) -> DataElement:
     """An element of its own; only values that can be changed are copied."""
     value = element.value
-    shared = not isinstance(value, MultiValue | Sequence | list | bytearray)
-    return DataElement(element.tag, element.VR, value if shared else deepcopy(value), already_converted=True)
+    value = deepcopy(value) if isinstance(value, CHANGEABLE) else value
+    return DataElement(element.tag, element.VR, value, already_converted=True)

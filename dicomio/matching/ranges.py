@@ -10,6 +10,7 @@ from pydicom.tag import BaseTag
 from dicomio.matching.keys import CombinedRange, Key, Range, Single, Universal
 from dicomio.matching.options import InvalidKey, MatchOptions
 from dicomio.matching.temporal import Span, date_span, datetime_span, moved, offset_minutes, split_range, time_span
+from dicomio.matching.values import raw_values
 
 __all__ = ["combined_ranges", "parse_temporal", "partner"]
 
@@ -91,14 +92,23 @@ def combined_ranges(elements: Mapping[BaseTag, DataElement]) -> list[CombinedRan
     return [combined for combined in found if combined is not None]
 
 
+def single_range(element: DataElement) -> Range | None:
+    """The range that a date or a time is, `None` when it is none, or several."""
+    values = raw_values(element)
+    text = str(values[0]).strip(" \0") if len(values) == 1 else ""
+    sides = split_range(text, element.VR)
+    return None if sides is None else parse_range(element, text, sides)
+
+
+def open_ends(found: Range) -> tuple[bool, bool]:
+    """Which form of range it is."""
+    return found.low is None, found.high is None
+
+
 def combined_range(date: DataElement, time: DataElement) -> CombinedRange | None:
     """A date and a time that are matched together, `None` where each is matched by itself."""
-    sides = [split_range(str(element.value or "").strip(" \0"), element.VR) for element in (date, time)]
-    if sides[0] is None or sides[1] is None:
-        return None
-    days = parse_range(date, str(date.value), sides[0])
-    times = parse_range(time, str(time.value), sides[1])
-    if (days.low is None, days.high is None) != (times.low is None, times.high is None):
+    days, times = single_range(date), single_range(time)
+    if days is None or times is None or open_ends(days) != open_ends(times):
         return None
     low = None if days.low is None or times.low is None else days.low + times.low
     high = None if days.high is None or times.high is None else days.high + times.high

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
-from pydicom.dataelem import DataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
@@ -17,24 +17,29 @@ __all__ = ["Comparable", "comparable", "element_of", "is_blank", "items_of", "ra
 Comparable = str | int | float | bytes
 Reader = Callable[[Any], Comparable | None]
 
+MANY = (MultiValue, list, tuple)
 NUMBER = re.compile(r"[+-]?(?=\.?\d)\d*(?P<fraction>\.\d*([eE][+-]?\d{1,3})?|[eE][+-]?\d{1,3})?", re.ASCII)
 
 
 def element_of(ds: Dataset, tag: BaseTag) -> DataElement | None:
     """An element of a candidate, `None` where it has none, or where its value makes no sense."""
+    element = cast("DataElement | RawDataElement | None", ds.get_item(tag))
+    if not isinstance(element, RawDataElement):
+        return element
     try:
-        element = ds.get(tag)
+        return ds[tag]
     except Exception:  # whatever pydicom makes of hostile bytes
         return None
-    return element if isinstance(element, DataElement) else None
 
 
 def raw_values(element: DataElement) -> list[Any] | tuple[Any, ...] | MultiValue[Any]:
     """The values of an element as pydicom has them; a sequence has none that could be compared."""
     value = element.value
+    if isinstance(value, str):
+        return (value,)
     if value is None or element.VR == "SQ":
         return ()
-    return value if isinstance(value, MultiValue | list | tuple) else (value,)
+    return value if isinstance(value, MANY) else (value,)
 
 
 def items_of(element: DataElement) -> Sequence[Dataset]:
