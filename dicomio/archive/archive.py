@@ -1,0 +1,273 @@
+"""`Archive`: an application that keeps what it is sent, and finds it again."""
+
+import asyncio
+import fcntl
+import logging
+import os
+import secrets
+import shutil
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self, TypeAlias, TypeVar
+
+from pydicom.dataset import Dataset
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from dicomio import STUDY_ROOT, Address, Application, Instance, QueryModel, Refused, Status, StoreRequest
+from dicomio.archive.database import load_migrations, migrate, open_engine
+from dicomio.archive.index import Index
+from dicomio.archive.objects import FileStore
+from dicomio.archive.recovery import recover
+from dicomio.archive.search import Search, paths_of
+from dicomio.archive.staging import entry_of
+from dicomio.archive.writer import Staged, Writer
+from dicomio.datasets import file_header
+from dicomio.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+
+__all__ = ["Archive"]
+
+logger = logging.getLogger("dicomio.archive")
+
+T = TypeVar("T")
+StrPath: TypeAlias = str | os.PathLike[str]
+Destinations: TypeAlias = Mapping[str, str | Address] | Callable[[str], Awaitable[Address]]
+
+PIECE: Final = 1 << 20  # bytes copied at a time
+
+
+class Archive:
+    """Objects as files below a directory, an index that finds them, and an application that serves both.
+
+    It is open while `app` is served, and within `async with archive:`. Several processes may use one directory, if
+    their index is the same.
+
+    Args:
+        root: the directory; it is made. Objects are in `objects` below it.
+        index: URL of the database as SQLAlchemy has it, `postgresql://…` for example; by default SQLite in the file
+            `index.sqlite` in the root.
+        ae_title: our AE title.
+        destinations: where C-MOVE may send objects: addresses by AE title, or an async function that finds them.
+        fsync: an object is answered with Success only when file and index are on the disk. Without, they are when
+            the system gets to it, and what was answered may be lost with the machine's power.
+
+    Attributes:
+        app: the application.
+    """
+
+    def __init__(
+        self,
+        root: StrPath,
+        *,
+        index: str | None = None,
+        ae_title: str = "DICOMIO",
+        destinations: Destinations | None = None,
+        fsync: bool = True,
+    ) -> None:
+        self.root = Path(root).absolute()
+        self.url = index or f"sqlite:///{self.root / 'index.sqlite'}"
+        self.fsync = fsync
+        self.incoming = self.root / "incoming"
+        self.objects = FileStore(self.root / "objects", fsync=fsync)
+        self.users = 0
+        self.opening = asyncio.Lock()
+        self.stack = AsyncExitStack()
+        self.working: set[asyncio.Task[Any]] = set()
+        self.app = Application(ae_title, destinations=destinations, lifespan=self.lifespan)
+        self.app.store("*")(self.store)
+
+    # lifespan
+
+    @asynccontextmanager
+    async def lifespan(self, app: Application) -> AsyncIterator[None]:
+        """Opens the archive while an application serves."""
+        async with self:
+            yield
+
+    async def __aenter__(self) -> Self:
+        async with self.opening:
+            if not self.users:
+                await self.open()
+            self.users += 1
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        async with self.opening:
+            self.users -= 1
+            if not self.users:
+                while self.working:
+                    await asyncio.wait(self.working)
+                await self.stack.aclose()
+
+    async def open(self) -> None:
+        """Brings store and index into agreement, unless another process has them open already."""
+        async with AsyncExitStack() as stack:
+            await asyncio.to_thread(self.make_directories)
+            descriptor = await asyncio.to_thread(os.open, self.root / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+            stack.callback(os.close, descriptor)
+            alone = await asyncio.to_thread(lock, descriptor)
+            self.engine: AsyncEngine = open_engine(self.url, fsync=self.fsync)
+            stack.push_async_callback(self.engine.dispose)
+            await migrate(self.engine, await asyncio.to_thread(load_migrations))
+            self.index = Index(self.engine)
+            self.writer = Writer(self.objects, self.index)
+            if alone:
+                await asyncio.to_thread(self.empty_incoming)
+                await recover(self.objects, self.index, fsync=self.fsync)
+            await asyncio.to_thread(fcntl.flock, descriptor, fcntl.LOCK_SH)
+            self.stack = stack.pop_all()
+
+    def make_directories(self) -> None:
+        """Makes what is missing below the root."""
+        for directory in (self.incoming, self.objects.root):
+            directory.mkdir(parents=True, exist_ok=True)
+
+    def empty_incoming(self) -> None:
+        """Removes what was being received when the last run ended."""
+        for path in self.incoming.iterdir():
+            path.unlink()
+
+    # keeping
+
+    def staged(self) -> Path:
+        """A name for an object on its way in."""
+        return self.incoming / f".{secrets.token_hex(12)}.part"
+
+    async def store(self, request: StoreRequest) -> None:
+        """Keeps an object: the handler for C-STORE."""
+        file = self.staged()
+        try:
+            await request.save(file)
+        except BaseException as error:
+            # It may have got its name when the handler was cancelled.
+            self.spawn(asyncio.to_thread(file.unlink, missing_ok=True))
+            if isinstance(error, OSError):
+                raise no_room(error) from error
+            raise
+        await self.keep(file)
+
+    async def add(self, source: StrPath | Instance) -> None:
+        """Keeps a copy of an object; returns when it is durable.
+
+        Args:
+            source: a DICOM file, or an instance.
+
+        Raises:
+            InvalidInstance: it is none.
+            Refused: the archive does not take it: it does not say where it belongs, or there is no room.
+            OSError: it cannot be read, or there is no room for the copy.
+        """
+        instance = source if isinstance(source, Instance) else await asyncio.to_thread(Instance.open, source)
+        file = self.staged()
+        await self.spawn(self.copy(instance, file))
+        await self.keep(file)
+
+    async def copy(self, instance: Instance, file: Path) -> None:
+        """Writes an instance to a file; nothing is left of it when that fails."""
+        try:
+            await asyncio.to_thread(write_instance, instance, file)
+        except BaseException:
+            await asyncio.to_thread(file.unlink, missing_ok=True)
+            raise
+
+    async def keep(self, file: Path) -> None:
+        """Takes a complete file into the archive, even where the caller is cancelled; nothing is left when that fails.
+
+        Raises:
+            Refused: it does not get there (PS3.4 B.2.3).
+        """
+        await asyncio.shield(self.spawn(self.take(file)))
+
+    def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Has something done that is waited for when the archive closes."""
+        task = asyncio.create_task(work)
+        self.working.add(task)
+        task.add_done_callback(self.working.discard)
+        return task
+
+    async def take(self, file: Path) -> None:
+        """Takes a complete file into store and index."""
+        try:
+            entry = await asyncio.to_thread(entry_of, file, fsync=self.fsync)
+        except BaseException as error:
+            await asyncio.to_thread(file.unlink, missing_ok=True)
+            if isinstance(error, OSError):
+                raise no_room(error) from error
+            raise
+        try:
+            await self.writer.add(Staged(file, entry))
+        except (OSError, OperationalError) as error:
+            raise no_room(error) from error
+
+    # finding
+
+    async def find(self, identifier: Dataset, model: QueryModel = STUDY_ROOT) -> AsyncGenerator[Dataset, None]:
+        """What matches an identifier (PS3.4 C.4.1), read as it is asked for.
+
+        Args:
+            identifier: as `dicomio.query` makes it.
+            model: Patient Root, Study Root or Patient/Study Only.
+
+        Raises:
+            Refused: it is none for this model.
+            InvalidKey: a key has a value by which nothing can be matched.
+        """
+        search = Search(identifier, model, ae_title=self.app.ae_title)
+        async for answer in search.run(self.engine):
+            yield answer
+
+    async def instances(self, identifier: Dataset, model: QueryModel = STUDY_ROOT) -> Sequence[Path]:
+        """The files of what an identifier says by its unique keys (PS3.4 C.4.2.2).
+
+        Args:
+            identifier: as `dicomio.query` makes it: at its level one UID or several.
+            model: Patient Root, Study Root or Patient/Study Only.
+
+        Raises:
+            Refused: it does not say it so.
+        """
+        return [self.objects.path(key) for key in await paths_of(self.engine, identifier, model)]
+
+
+def lock(descriptor: int) -> bool:
+    """Waits for others that are opening this archive; returns whether there are no others."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        return False
+    return True
+
+
+def write_instance(instance: Instance, file: Path) -> None:
+    """Writes an instance to a file with file meta information of our own (PS3.10 7.1).
+
+    Raises:
+        OSError: it cannot be read, or there is no room.
+    """
+    header = file_header(
+        sop_class_uid=instance.sop_class_uid,
+        sop_instance_uid=instance.sop_instance_uid,
+        transfer_syntax=instance.transfer_syntax,
+        implementation_class_uid=IMPLEMENTATION_CLASS_UID,
+        implementation_version_name=IMPLEMENTATION_VERSION_NAME,
+    )
+    with file.open("xb") as target:
+        target.write(header)
+        if instance.path is None:
+            target.write(instance.read())
+            return
+        with instance.path.open("rb") as source:
+            source.seek(instance.offset)
+            shutil.copyfileobj(source, target, PIECE)
+
+
+def no_room(error: Exception) -> Refused:
+    """The answer where a disk or a database does not take something; details are for the log only."""
+    logger.error("cannot keep an object: %s", error)
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else "the index cannot be written"
+    return Refused(Status.OUT_OF_RESOURCES, reason)
