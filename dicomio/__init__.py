@@ -19,6 +19,7 @@ from dicomio.errors import (
     ConnectTimeout,
     DicomError,
     DicomTimeout,
+    InvalidIdentifier,
     InvalidInstance,
     LocalProtocolError,
     NegotiationTimeout,
@@ -34,10 +35,21 @@ from dicomio.errors import (
 from dicomio.identifiers import dataset, query
 from dicomio.implementation import VERSION as __version__
 from dicomio.opening import connect
-from dicomio.requests import EchoRequest, Request, StoreProgress, StoreRequest, UnknownRequest
+from dicomio.requests import (
+    EchoRequest,
+    FindRequest,
+    Progress,
+    Request,
+    RetrieveRequest,
+    StoreProgress,
+    StoreRequest,
+    UnknownRequest,
+)
 from dicomio.responses import Responses
 from dicomio.server import Server, serve
+from dicomio.services.query import Matches
 from dicomio.services.reply import Response
+from dicomio.services.retrieve import Retrieval
 from dicomio.services.storage import Priority, StoreResponse
 from dicomio.session import UpperLayer
 from dicomio.sop import PATIENT_ROOT, QUERY, STUDY_ROOT, WORKLIST, QueryModel
@@ -62,10 +74,13 @@ __all__ = [
     "DicomError",
     "DicomTimeout",
     "EchoRequest",
+    "FindRequest",
     "Instance",
+    "InvalidIdentifier",
     "InvalidInstance",
     "Limits",
     "LocalProtocolError",
+    "Matches",
     "NegotiationTimeout",
     "NoPresentationContext",
     "Outcome",
@@ -73,6 +88,7 @@ __all__ = [
     "PoolTimeout",
     "PresentationContext",
     "Priority",
+    "Progress",
     "Proposal",
     "ProtocolError",
     "QueryModel",
@@ -82,6 +98,8 @@ __all__ = [
     "Response",
     "ResponseTimeout",
     "Responses",
+    "Retrieval",
+    "RetrieveRequest",
     "Role",
     "Server",
     "Status",

@@ -11,15 +11,17 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 import anyio.to_thread
 
-from dicomio import negotiation, sop
+from dicomio import negotiation, sop, suboperations
 from dicomio.association import Association
 from dicomio.config import Address, Limits, Role, Timeout, checked_ae_title, checked_uid
-from dicomio.errors import AssociationRejected, DicomError, LocalProtocolError, Refused, StatusError
+from dicomio.errors import AssociationRejected, LocalProtocolError, Refused, StatusError
 from dicomio.negotiation import Supported
 from dicomio.operations import Inbound
-from dicomio.requests import EchoRequest, Request, StoreRequest, UnknownRequest
+from dicomio.requests import EchoRequest, FindRequest, Request, RetrieveRequest, StoreRequest, UnknownRequest
 from dicomio.server import DEFAULT_PORT, run, serve
-from dicomio.services.reply import answer
+from dicomio.services import query, retrieve
+from dicomio.services.reply import answer, respond
+from dicomio.sop import QueryModel
 from dicomio.status import Status
 from dicomio.wire.commands import CommandField
 from dicomio.wire.pdus import AssociateRQ
@@ -33,6 +35,8 @@ Handler: TypeAlias = Callable[[Any], Awaitable[Any]]
 Lifespan: TypeAlias = Callable[["Application"], AbstractAsyncContextManager[None]]
 Destinations: TypeAlias = Mapping[str, str | Address] | Callable[[str], Awaitable[Address]]
 
+QUERY_FIELDS: Final = (CommandField.C_FIND_RQ, CommandField.C_GET_RQ, CommandField.C_MOVE_RQ)
+
 # The keys of handlers for every standard storage SOP class, and for whatever no other handler takes.
 STANDARD_STORAGE: Final = "standard storage SOP classes"
 ANY: Final = "*"
@@ -41,6 +45,16 @@ STORAGE: Final = frozenset(sop.STORAGE)
 REQUEST_TYPES: Mapping[int, type[Request]] = {
     CommandField.C_ECHO_RQ: EchoRequest,
     CommandField.C_STORE_RQ: StoreRequest,
+    CommandField.C_FIND_RQ: FindRequest,
+    CommandField.C_GET_RQ: RetrieveRequest,
+    CommandField.C_MOVE_RQ: RetrieveRequest,
+}
+# What a handler that fails is answered with where no status is mapped to its exception: "unable to process" of the
+# service class (PS3.4 C.4), or Processing Failure.
+FAILURES: Mapping[int, Status] = {
+    CommandField.C_FIND_RQ: Status.CANNOT_UNDERSTAND,
+    CommandField.C_GET_RQ: Status.CANNOT_UNDERSTAND,
+    CommandField.C_MOVE_RQ: Status.CANNOT_UNDERSTAND,
 }
 
 
@@ -132,15 +146,71 @@ class Application:
             self.syntaxes.update(dict.fromkeys(wanted, tuple(map(checked_uid, transfer_syntaxes))))
         return self.registrar(CommandField.C_STORE_RQ, wanted)
 
-    def registrar(self, field: int, uids: Sequence[str]) -> Callable[[F], F]:
+    def find(self, *models: QueryModel | str) -> Callable[[F], F]:
+        """Registers a handler for C-FIND; it gets a `FindRequest` and gives matches.
+
+        It is an async generator that yields a data set, or a mapping of keywords, for each match; a plain generator,
+        which runs in a worker thread; or a function that returns them. Returning is the final Success. A C-CANCEL
+        closes the generator.
+
+        Args:
+            models: for these query models, or UIDs of private SOP classes.
+        """
+        return self.registrar(CommandField.C_FIND_RQ, [query.find_uid(model) for model in models], query.performer)
+
+    def move(self, *models: QueryModel | str, associations: int = 1, pace: float = 0.1) -> Callable[[F], F]:
+        """Registers a handler for C-MOVE; it gets a `RetrieveRequest` and finds what to send.
+
+        It returns a collection of paths, data sets or instances, or it is a generator of them. They are sent to the
+        destination that `destinations` has for the AE title the peer named.
+
+        Args:
+            models: for these query models, or UIDs of private SOP classes.
+            associations: with a destination, at once.
+            pace: seconds between two Pending responses, at least.
+        """
+        uids = [retrieve.move_uid(model) for model in models]
+        return self.registrar(
+            CommandField.C_MOVE_RQ,
+            uids,
+            lambda func: suboperations.performer(func, self.locate, self.ae_title, associations, pace),
+        )
+
+    def get(self, *models: QueryModel | str, pace: float = 0.1) -> Callable[[F], F]:
+        """Registers a handler for C-GET; it gets a `RetrieveRequest` and finds what to send, as that of `move` does.
+
+        Args:
+            models: for these query models, or UIDs of private SOP classes.
+            pace: seconds between two Pending responses, at least.
+        """
+        uids = [retrieve.get_uid(model) for model in models]
+        return self.registrar(
+            CommandField.C_GET_RQ,
+            uids,
+            lambda func: suboperations.performer(func, self.locate, self.ae_title, 1, pace),
+        )
+
+    async def locate(self, ae_title: str) -> Address | None:
+        """The address of a destination; `None` where it is not known."""
+        if isinstance(self.destinations, Mapping):
+            found = self.destinations.get(ae_title)
+        else:
+            found = await self.destinations(ae_title)
+        return Address.parse(found, ae_title=ae_title) if found is not None else None
+
+    def registrar(
+        self, field: int, uids: Sequence[str], wrap: Callable[[Callable[..., Any]], Handler] | None = None
+    ) -> Callable[[F], F]:
         """The decorator that enters a handler for a kind of request."""
+        if not uids:
+            raise TypeError(f"a handler for {CommandField(field).name} is registered for a query model, or several")
 
         def register(func: F) -> F:
             handlers = self.handlers.setdefault(field, {})
             for uid in uids:
                 if uid in handlers:
                     raise ValueError(f"there is a handler for {CommandField(field).name} of {uid} already")
-                handlers[uid] = awaitable(func)
+                handlers[uid] = wrap(func) if wrap is not None else awaitable(func)
             return func
 
         return register
@@ -186,11 +256,17 @@ class Application:
         """What we accept for a SOP class, as follows from the handlers."""
         if abstract_syntax == sop.Verification:
             return Supported(abstract_syntax, UNCOMPRESSED, Role.SCP)
+        for field in QUERY_FIELDS:
+            if abstract_syntax in self.handlers.get(field, {}):
+                return Supported(abstract_syntax, UNCOMPRESSED, Role.SCP)
+        # What a C-GET retrieves goes out on its own association: there we are SCU of storage SOP classes.
+        is_storage = abstract_syntax in STORAGE or abstract_syntax not in sop.NAMES
+        gets = Role.SCU if is_storage and self.handlers.get(CommandField.C_GET_RQ) else Role(0)
         handlers = self.handlers.get(CommandField.C_STORE_RQ, {})
         for key in storage_keys(abstract_syntax):
             if key in handlers:
-                return Supported(abstract_syntax, self.syntaxes.get(key), Role.SCP)
-        return None
+                return Supported(abstract_syntax, self.syntaxes.get(key), Role.SCP | gets)
+        return Supported(abstract_syntax, None, gets) if gets else None
 
     def negotiate(self, association: Association, pdu: AssociateRQ) -> None:
         """Answers an A-ASSOCIATE-RQ, at once where no hook is registered."""
@@ -269,33 +345,23 @@ class Application:
     async def serve(self, inbound: Inbound, handler: Handler) -> None:
         """One request from its command to its response, and what comes after."""
         request: Request | None = None
+        offending: Sequence[int] = ()
         try:
             request = REQUEST_TYPES.get(inbound.command.field, UnknownRequest)(inbound)
+            await request.load()
             status, comment = self.status_of(await self.call(handler, request), request), ""
         except asyncio.CancelledError:
             give_up(inbound)
             raise
         except Exception as error:
-            status, comment = self.status_for(error, request or inbound)
+            status, comment = self.status_for(error, request or inbound, inbound.command.field)
+            offending = error.offending if isinstance(error, Refused) else ()
         if inbound.provider.ended is not None:
             return
-        await self.respond(inbound, status, comment)
+        complete = request.complete if request is not None else None
+        await respond(inbound, status, comment, offending=offending, complete=complete)
         for call in request.after_calls if request is not None else ():
             self.spawn(self.run_after(call, inbound))
-
-    async def respond(self, inbound: Inbound, status: Status, comment: str) -> None:
-        """Sends the response, once the peer has sent all of its request."""
-        if inbound.body is not None:
-            try:
-                await inbound.body.finished()
-            except DicomError as error:
-                if inbound.provider.ended is not None:
-                    return
-                logger.warning("%s: %s", inbound.provider.peer, error)
-                status, comment = Status.CANNOT_UNDERSTAND, "no data set"
-        answer(inbound, status, comment)
-        if inbound.provider.protocol.writing_paused:
-            await inbound.provider.drain()
 
     async def call(self, handler: Handler, request: Request) -> Any:
         """Calls a handler through the middleware."""
@@ -315,7 +381,7 @@ class Application:
             logger.error("%r: the handler returned %r; a status or None was expected", request, type(result))
         return Status.PROCESSING_FAILURE
 
-    def status_for(self, error: Exception, request: object) -> tuple[Status, str]:
+    def status_for(self, error: Exception, request: object, field: int) -> tuple[Status, str]:
         """The status and comment that an exception of a handler stands for."""
         if isinstance(error, Refused):
             return Status(error.status), error.comment
@@ -326,7 +392,7 @@ class Application:
                 logger.warning("%r failed: %s: %s", request, type(error).__name__, error)
                 return Status(self.statuses[kind]), getattr(error, "strerror", None) or ""
         logger.error("%r failed", request, exc_info=error)
-        return Status.PROCESSING_FAILURE, ""
+        return FAILURES.get(field, Status.PROCESSING_FAILURE), ""
 
     async def run_after(self, call: Callable[[], Awaitable[None]], inbound: Inbound) -> None:
         try:

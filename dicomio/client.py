@@ -9,7 +9,7 @@ from dicomio.association import Association
 from dicomio.config import Address, Limits, PresentationContext, Timeout, checked_ae_title
 from dicomio.opening import AE_TITLE, Serves, connect
 from dicomio.pool import Lease, Pool
-from dicomio.services.storage import Priority, Source
+from dicomio.services.storage import Priority, Source, StoreOptions
 from dicomio.services.user import ServiceUser
 from dicomio.transfer import Outcomes, StoreMany
 
@@ -96,7 +96,7 @@ class Client(ServiceUser):
         Raises:
             DicomError: no association can be opened (any more).
         """
-        return StoreMany(self.reserve, sources, self.pool.limit, priority, retries).outcomes()
+        return StoreMany(self.reserve, sources, self.pool.limit, StoreOptions(priority), retries).outcomes()
 
     async def aclose(self) -> None:
         """Releases every association."""

@@ -5,12 +5,19 @@ from difflib import get_close_matches
 from typing import Any
 
 from pydicom.config import IGNORE
-from pydicom.datadict import dictionary_VR, keyword_dict, tag_for_keyword
+from pydicom.datadict import dictionary_has_tag, dictionary_VR, keyword_dict, tag_for_keyword
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
-__all__ = ["dataset", "query"]
+from dicomio.errors import InvalidIdentifier
+from dicomio.sop.models import UNIQUE_KEYS
+
+__all__ = ["check_identifier", "dataset", "query"]
+
+# PS3.4 C.4.1.1.4: Identifier does not match SOP class.
+DOES_NOT_MATCH = 0xA900
+QUERY_RETRIEVE_LEVEL = 0x00080052
 
 # PS3.5 6.1.2.3: UTF-8. Only said where the values need it.
 UTF8 = "ISO_IR 192"
@@ -62,6 +69,54 @@ def filled(elements: Mapping[str, Any]) -> Dataset:
         except (TypeError, ValueError, AttributeError) as error:
             raise ValueError(f"{keyword}: {value!r} is not a value for it: {error}") from error
     return ds
+
+
+def check_identifier(ds: Dataset, levels: Sequence[str], *, retrieving: bool = False) -> str:
+    """Looks whether an identifier of a peer can be worked with (PS3.4 C.4.1.1.3, C.4.2.1.4).
+
+    Args:
+        ds: the identifier.
+        levels: the Query/Retrieve Levels of its model; none where its identifiers have none.
+        retrieving: it says what to retrieve, so that it has to name it.
+
+    Returns:
+        Its Query/Retrieve Level, an empty text where its model has none.
+
+    Raises:
+        InvalidIdentifier: the level is missing or not one of the model, a value is not of its VR, or an element is of
+            another VR than the data dictionary says.
+    """
+    for tag in list(ds.keys()):
+        check_element(ds, tag)
+    if not levels:
+        return ""
+    level = str(ds.get("QueryRetrieveLevel") or "").strip()
+    if level not in levels:
+        said = f"Query/Retrieve Level {level[:16]!r}" if level else "no Query/Retrieve Level"
+        raise InvalidIdentifier(
+            DOES_NOT_MATCH, f"{said}; it can be {', '.join(levels)}", offending=[QUERY_RETRIEVE_LEVEL]
+        )
+    if retrieving and not ds.get(UNIQUE_KEYS[level]):
+        raise InvalidIdentifier(DOES_NOT_MATCH, f"no unique key of level {level}", offending=[UNIQUE_KEYS[level]])
+    return level
+
+
+def check_element(ds: Dataset, tag: BaseTag) -> None:
+    """Decodes one element, as its handler would later."""
+    try:
+        element = ds[tag]
+        expected = dictionary_VR(tag) if not tag.is_private and dictionary_has_tag(tag) else "UN"
+        if element.VR == "SQ":
+            for item in element.value:
+                for nested in list(item.keys()):
+                    check_element(item, nested)
+    except InvalidIdentifier:
+        raise
+    except Exception as error:  # whatever pydicom makes of the bytes of a peer
+        raise InvalidIdentifier(DOES_NOT_MATCH, f"{tag} cannot be decoded", offending=[tag]) from error
+    if "UN" not in (element.VR, expected) and element.VR not in expected.split(" or "):
+        comment = f"{tag} has VR {element.VR} in place of {expected}"
+        raise InvalidIdentifier(DOES_NOT_MATCH, comment, offending=[tag])
 
 
 def tag_of(keyword: str) -> BaseTag:

@@ -21,9 +21,11 @@ class Channel(Generic[T]):
 
     Attributes:
         capacity: items that may wait to be taken while the producer goes on.
+        closed: nobody will take another item.
+        failed: whoever took the last item did not get to the end of what was to be done with it.
     """
 
-    __slots__ = ("capacity", "closed", "items", "taken", "waiting")
+    __slots__ = ("capacity", "closed", "failed", "items", "taken", "waiting")
 
     def __init__(self, *, closed: bool = False) -> None:
         self.capacity = 0
@@ -31,6 +33,7 @@ class Channel(Generic[T]):
         self.taken = asyncio.Event()
         self.waiting: asyncio.Future[None] | None = None
         self.closed = closed
+        self.failed = False
 
     async def put(self, item: T) -> None:
         """Hands over an item and waits until the consumer asks for the next one, or is gone."""
@@ -54,8 +57,10 @@ class Channel(Generic[T]):
         if self.waiting is not None and not self.waiting.done():
             self.waiting.set_result(None)
 
-    def close(self) -> None:
+    def close(self, *, failed: bool = False) -> None:
         """Nobody will take another item; a producer that waits goes on."""
+        if not self.closed:
+            self.failed = failed or bool(self.items)
         self.closed = True
         self.items.clear()
         self.taken.set()
@@ -146,20 +151,23 @@ class Responses(Generic[T, R]):
             self._task.add_done_callback(lambda task: channel.wake())
         return self._task, self._channel
 
-    def _stop(self) -> None:
+    def _stop(self, *, failed: bool = True) -> None:
         """Ends the operation without waiting for it."""
         if self._channel is not None:
-            self._channel.close()
+            self._channel.close(failed=failed)
         if self._task is not None:
             self._task.cancel()
             self._task.add_done_callback(retrieve)
 
     async def aclose(self) -> None:
-        """Ends the operation; returns when it has ended."""
-        if self._task is None:
-            return
-        self._stop()
-        await asyncio.wait([self._task])
+        """Ends the operation; returns when it has ended, on the side of the peer too."""
+        if self._task is not None:
+            self._stop(failed=False)
+            await asyncio.wait([self._task])
+            await self._ended()
+
+    async def _ended(self) -> None:
+        """Waits until the peer has ended an operation that was cancelled."""
 
     async def __aenter__(self) -> Self:
         self._used = True
@@ -168,7 +176,13 @@ class Responses(Generic[T, R]):
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self.aclose()
+        if self._task is None:
+            return
+        self._stop(failed=exc is not None)
+        await asyncio.wait([self._task])
+        # Whoever is cancelled does not wait for the peer; the association does, before it is used again.
+        if not isinstance(exc, asyncio.CancelledError):
+            await self._ended()
 
     def __del__(self) -> None:
         if not self._used:

@@ -155,6 +155,11 @@ class Plan:
         """Puts an object back, to be the next of its group."""
         self.planned[item.instance.sop_class_uid, item.instance.transfer_syntax][0].items.appendleft(item)
 
+    def clear(self) -> None:
+        """Drops what is waiting."""
+        for group in self.groups:
+            group.items.clear()
+
     def largest(self) -> Group | None:
         """The group with most to send that nobody is about to send."""
         group = max(self.groups, key=lambda group: len(group.items) - group.opening, default=None)
@@ -173,7 +178,7 @@ class StoreMany:
         reserve: finds an association on which certain contexts were proposed.
         sources: what to send.
         associations: how many to use at once, by a worker each.
-        priority: of each C-STORE.
+        options: of each C-STORE.
         retries: how often an object is sent again when its association got lost.
     """
 
@@ -182,14 +187,14 @@ class StoreMany:
         reserve: Reserve,
         sources: Source | Iterable[Source] | AsyncIterable[Source],
         associations: int,
-        priority: int,
+        options: StoreOptions,
         retries: int,
     ) -> None:
         self.reserve = reserve
         self.sources: Iterable[Source] | AsyncIterable[Source]
         self.sources = several(sources) if isinstance(sources, SINGLE) else sources
         self.workers = associations
-        self.options = StoreOptions(priority)
+        self.options = options
         self.retries = retries
         self.plan = Plan()
         self.scanned = False
@@ -197,6 +202,8 @@ class StoreMany:
         self.found = 0
         self.done = 0
         self.fruitless = 0
+        self.halted = False
+        self.scanning: asyncio.Task[None] | None = None
         self.failures: list[Outcome] = []
         self.changed = asyncio.Event()
 
@@ -214,29 +221,38 @@ class StoreMany:
         channel.capacity = UNREAD
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self.scan(channel))
+                self.scanning = tasks.create_task(self.scan(channel))
                 for _ in range(self.workers):
                     tasks.create_task(self.work(channel))
         except BaseExceptionGroup as group:
             raise first_of(group) from None
         return self.failures
 
+    def halt(self) -> None:
+        """Begins nothing new; what is on its way arrives."""
+        self.halted = True
+        self.plan.clear()
+        if self.scanning is not None:
+            self.scanning.cancel()
+
     # looking
 
     async def scan(self, channel: Channel[Outcome]) -> None:
         """Looks at every source and plans it."""
-        if isinstance(self.sources, AsyncIterable):
-            async for source in self.sources:
-                await self.add([(source, await in_thread(look_at, source))], channel)
-        else:
-            sources = iter(self.sources)
-            more = True
-            while more:
-                glances = await in_thread(glance, sources)
-                more = len(glances) == GLANCE
-                await self.add(glances, channel, last=not more)
-        self.scanned = True
-        self.changed.set()
+        try:
+            if isinstance(self.sources, AsyncIterable):
+                async for source in self.sources:
+                    await self.add([(source, await in_thread(look_at, source))], channel)
+            else:
+                sources = iter(self.sources)
+                more = True
+                while more:
+                    glances = await in_thread(glance, sources)
+                    more = len(glances) == GLANCE
+                    await self.add(glances, channel, last=not more)
+        finally:
+            self.scanned = True
+            self.changed.set()
 
     async def add(self, glances: list[Glance], channel: Channel[Outcome], *, last: bool = False) -> None:
         """Plans objects; waits where too many are waiting already."""
@@ -316,7 +332,7 @@ class StoreMany:
             response = await send_store(provider, item.instance, self.options, nobody)
         except LOST as error:
             item.attempts += 1
-            if item.attempts <= self.retries and not isinstance(item.instance, StoreRequest):
+            if item.attempts <= self.retries and not self.halted and not isinstance(item.instance, StoreRequest):
                 self.plan.retry(item)
                 self.changed.set()
             else:

@@ -1,15 +1,18 @@
 """What a request comes to: the response as users see it, and the error that a Failure status is."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from dicomio.dimse import DimseProvider
-from dicomio.errors import StatusError
+from dicomio.errors import DicomError, StatusError
 from dicomio.operations import Inbound, Reply
 from dicomio.status import Status
 from dicomio.wire.commands import Command, CommandField
 
-__all__ = ["RESPONSE_BIT", "Response", "answer", "check"]
+__all__ = ["RESPONSE_BIT", "Response", "answer", "check", "respond", "response_to"]
+
+logger = logging.getLogger("dicomio.association")
 
 # PS3.7 E.1: the Command Field of a response is that of its request with this bit set.
 RESPONSE_BIT = 0x8000
@@ -52,17 +55,55 @@ def check(provider: DimseProvider, operation: str, reply: Reply) -> Response:
     return response
 
 
-def answer(inbound: Inbound, status: int, comment: str = "", data: bytes | None = None) -> None:
-    """Answers a request: the response repeats what the request was about (PS3.7 9.3, 10.3)."""
+def response_to(inbound: Inbound, status: int, comment: str = "", *, offending: Sequence[int] = ()) -> Command:
+    """The response to a request: it repeats what the request was about (PS3.7 9.3, 10.3)."""
     request = inbound.command
     response = Command(
         request.field | RESPONSE_BIT,
         affected_sop_class_uid=request.affected_sop_class_uid or request.requested_sop_class_uid,
         status=int(status),
         error_comment=comment or None,
-        has_data_set=data is not None,
+        offending_elements=tuple(offending),
     )
     if request.field == CommandField.C_STORE_RQ or request.field in NORMALIZED:
         # Other messages have no such element, and a peer that sends one all the same does not get it back.
         response.affected_sop_instance_uid = request.affected_sop_instance_uid or request.requested_sop_instance_uid
+    return response
+
+
+def answer(inbound: Inbound, status: int, comment: str = "", *, offending: Sequence[int] = ()) -> None:
+    """Answers a request finally, without a data set."""
+    inbound.answer(response_to(inbound, status, comment, offending=offending))
+
+
+async def respond(
+    inbound: Inbound,
+    status: int,
+    comment: str = "",
+    *,
+    offending: Sequence[int] = (),
+    complete: Callable[[Command], bytes | None] | None = None,
+) -> None:
+    """Answers a request finally, once the peer has sent all of it; where the association is over, does nothing.
+
+    Args:
+        inbound: the request.
+        status: of the response.
+        comment: Error Comment.
+        offending: Offending Element.
+        complete: adds to the response what else belongs into it, and returns its data set.
+    """
+    if inbound.body is not None:
+        try:
+            await inbound.body.finished()
+        except DicomError as error:
+            if inbound.provider.ended is not None:
+                return
+            logger.warning("%s: %s", inbound.provider.peer, error)
+            status, comment = Status.CANNOT_UNDERSTAND, "no data set"
+    response = response_to(inbound, status, comment, offending=offending)
+    data = complete(response) if complete is not None else None
+    response.has_data_set = data is not None
     inbound.answer(response, data)
+    if inbound.provider.protocol.writing_paused:
+        await inbound.provider.drain()

@@ -4,11 +4,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 
-from dicomio.config import PresentationContext
+from pydicom.dataset import Dataset
+
+from dicomio.config import PresentationContext, checked_ae_title
 from dicomio.dimse import DimseProvider
-from dicomio.requests import StoreProgress
+from dicomio.requests import Progress, StoreProgress, StoreRequest
 from dicomio.responses import Channel, Responses
-from dicomio.services import verification
+from dicomio.services import query, retrieve, verification
+from dicomio.services.operation import Operation
+from dicomio.services.query import Matches
+from dicomio.services.retrieve import Retrieval, RetrieveOperation
 from dicomio.services.storage import (
     Priority,
     Source,
@@ -18,6 +23,7 @@ from dicomio.services.storage import (
     open_source,
     send_store,
 )
+from dicomio.sop import STUDY_ROOT, QueryModel
 
 __all__ = ["ServiceUser"]
 
@@ -82,3 +88,99 @@ class ServiceUser(ABC):
                 return await send_store(provider, opened, options, progress)
 
         return Responses(work)
+
+    def find(
+        self, identifier: Dataset, *, model: QueryModel | str = STUDY_ROOT, priority: int = Priority.MEDIUM
+    ) -> Matches:
+        """Asks for what matches an identifier (C-FIND).
+
+        Iterate it for a `Dataset` for each match, or `await` it for all of them. Use `async with` around an iteration
+        that may end early: then the peer is told (C-CANCEL), and what it still sends is dropped. Whoever iterates
+        slowly holds the peer back.
+
+        Args:
+            identifier: keys to match and attributes to return; `dicomio.query` makes one.
+            model: a query model, or the UID of a private SOP class.
+            priority: 0 medium, 1 high, 2 low.
+
+        Raises:
+            StatusError: the peer answered with a Failure status.
+            NoPresentationContext: the peer does not support the SOP class.
+            InvalidInstance: the identifier cannot be encoded, or a match not be decoded.
+            DicomError: the association is over or could not be opened.
+        """
+        sop_class = query.find_uid(model)
+
+        async def work(channel: Channel[Dataset], operation: Operation) -> Sequence[Dataset]:
+            async with self.reserve(query.contexts_to_propose(model)) as provider:
+                return await query.send_find(provider, sop_class, identifier, priority, channel, operation)
+
+        return Matches(work)
+
+    def move(
+        self,
+        identifier: Dataset,
+        *,
+        to: str,
+        model: QueryModel | str = STUDY_ROOT,
+        priority: int = Priority.MEDIUM,
+    ) -> Retrieval[Progress]:
+        """Has the peer send objects to an application entity it knows (C-MOVE).
+
+        Iterate it for the `Progress`, or `await` it for the final numbers; `failed_uids` lists what was not sent.
+        Leaving an `async with` around the iteration ends the operation (C-CANCEL).
+
+        Args:
+            identifier: what to send.
+            to: AE title of the destination, as the peer knows it.
+            model: a query model, or the UID of a private SOP class.
+            priority: 0 medium, 1 high, 2 low.
+
+        Raises:
+            StatusError: the peer answered with a Failure status.
+            NoPresentationContext: the peer does not support the SOP class.
+            DicomError: the association is over or could not be opened.
+        """
+        sop_class, destination = retrieve.move_uid(model), checked_ae_title(to)
+
+        async def work(channel: Channel[Progress], operation: RetrieveOperation) -> Progress:
+            async with self.reserve(retrieve.move_contexts(model)) as provider:
+                return await retrieve.send_move(
+                    provider, sop_class, identifier, destination, priority, channel, operation
+                )
+
+        return Retrieval(work)
+
+    def get(
+        self,
+        identifier: Dataset,
+        *,
+        storage: Sequence[str | PresentationContext] = (),
+        model: QueryModel | str = STUDY_ROOT,
+        priority: int = Priority.MEDIUM,
+    ) -> Retrieval[StoreRequest]:
+        """Has the peer send objects to us on this association (C-GET).
+
+        Iterate it for a `StoreRequest` for each object, the same that a store handler gets: `save` it, read it. The
+        peer hears Success when the body of the loop is done, and a failure if it raises. Where it is only awaited,
+        objects go to the application of the association (`app=`), and it returns the final numbers.
+
+        Args:
+            identifier: what to send.
+            storage: SOP classes of the objects that may come; an association has to have been opened with them in the
+                role of an SCP.
+            model: a query model, or the UID of a private SOP class.
+            priority: 0 medium, 1 high, 2 low.
+
+        Raises:
+            StatusError: the peer answered with a Failure status.
+            NoPresentationContext: the peer does not support the SOP class.
+            DicomError: the association is over or could not be opened.
+        """
+        sop_class = retrieve.get_uid(model)
+
+        async def work(channel: Channel[StoreRequest], operation: RetrieveOperation) -> Progress:
+            async with self.reserve(retrieve.get_contexts(model, storage)) as provider:
+                return await retrieve.send_get(provider, sop_class, identifier, priority, channel, operation)
+
+        return Retrieval(work)

@@ -1,0 +1,76 @@
+"""An operation of ours that is answered more than once, from its request to its final response (PS3.7 8.1.2)."""
+
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+
+from pydicom.dataset import Dataset
+
+from dicomio.datasets import encode
+from dicomio.dimse import DimseProvider
+from dicomio.errors import DicomError
+from dicomio.negotiation import AcceptedContext
+from dicomio.operations import Pending, Reply
+from dicomio.services.reply import Response, check
+from dicomio.status import Status
+from dicomio.wire.commands import Command
+
+__all__ = ["Operation"]
+
+
+class Operation:
+    """What is known of a C-FIND, C-MOVE or C-GET while it runs and afterwards.
+
+    Attributes:
+        response: the final response; `None` before it is there.
+    """
+
+    def __init__(self) -> None:
+        self.pending: Pending | None = None
+        self.response: Response | None = None
+
+    @property
+    def status(self) -> Status:
+        """The status of the final response; Pending before it is there."""
+        return self.response.status if self.response is not None else Status.PENDING
+
+    async def replies(
+        self, provider: DimseProvider, context: AcceptedContext, command: Command, identifier: Dataset
+    ) -> AsyncGenerator[Reply, None]:
+        """Sends the request and gives every response, the final one last.
+
+        Close it: an operation that is left before its final response is cancelled on the wire.
+
+        Raises:
+            DicomError: the association is over.
+        """
+        data = encode(identifier, context.transfer_syntax)
+        command.has_data_set = True
+        pending = self.pending = await provider.start(context, command, data, many=True)
+        try:
+            while True:
+                reply = await provider.next_reply(pending)
+                yield reply
+                if not reply.is_pending:
+                    return
+        finally:
+            provider.cancel(pending)
+
+    def conclude(self, provider: DimseProvider, operation: str, reply: Reply) -> None:
+        """Takes the final response.
+
+        Raises:
+            StatusError: it is a Failure.
+        """
+        status = reply.command.status
+        self.response = Response(Status(status if status is not None else Status.CANNOT_UNDERSTAND))
+        self.response = check(provider, operation, reply)
+
+    async def ended(self) -> None:
+        """Waits until the peer has ended it."""
+        if self.pending is None:
+            return
+        # Why the association is over is for others to tell.
+        with suppress(DicomError):
+            reply = await self.pending.future
+            if self.response is None and reply.command.status is not None:
+                self.response = Response(Status(reply.command.status), reply.command.error_comment)

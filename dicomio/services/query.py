@@ -1,0 +1,181 @@
+"""Query: C-FIND, both sides (PS3.4 C.4.1, K, PS3.7 9.1.2)."""
+
+import inspect
+import time
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any, Final, TypeAlias
+
+import anyio.to_thread
+from pydicom.dataset import Dataset
+
+from dicomio.config import PresentationContext
+from dicomio.datasets import decode
+from dicomio.dimse import DimseProvider
+from dicomio.requests import FindRequest
+from dicomio.responses import Channel, Responses
+from dicomio.services.contexts import pick_context
+from dicomio.services.operation import Operation
+from dicomio.services.reply import Response
+from dicomio.sop.models import QueryModel
+from dicomio.status import Status
+from dicomio.wire.commands import Command, CommandField
+
+__all__ = ["Match", "Matches", "contexts_to_propose", "find_uid", "performer", "send_find"]
+
+Match: TypeAlias = Dataset | Mapping[str, Any]
+
+# Matches that may be decoded before somebody takes them.
+AHEAD: Final = 16
+# A generator in a worker thread hands over so many matches at once, or what it found in so many seconds.
+BATCH: Final = 64
+PATIENCE: Final = 0.05
+
+
+class Matches(Responses[Dataset, Sequence[Dataset]]):
+    """The matches of a C-FIND as they come; when awaited, all of those that were not iterated.
+
+    Attributes:
+        received: matches received so far.
+    """
+
+    def __init__(self, work: Callable[[Channel[Dataset], Operation], Any]) -> None:
+        operation = self._operation = Operation()
+        super().__init__(lambda channel: work(channel, operation))
+
+    @property
+    def status(self) -> Status:
+        """The status of the final response; Pending before it is there."""
+        return self._operation.status
+
+    @property
+    def response(self) -> Response | None:
+        """The final response; `None` before it is there."""
+        return self._operation.response
+
+    async def _ended(self) -> None:
+        await self._operation.ended()
+
+
+def find_uid(model: QueryModel | str) -> str:
+    """The SOP class UID of C-FIND for a model, or a UID as it is.
+
+    Raises:
+        ValueError: the model has no C-FIND.
+    """
+    if isinstance(model, str):
+        return model
+    if model.find is None:
+        raise ValueError(f"there is no C-FIND in the query model {model.name}")
+    return model.find
+
+
+def contexts_to_propose(model: QueryModel | str) -> Sequence[PresentationContext]:
+    """What to propose for a query."""
+    return [PresentationContext(find_uid(model))]
+
+
+async def send_find(
+    provider: DimseProvider,
+    sop_class: str,
+    identifier: Dataset,
+    priority: int,
+    channel: Channel[Dataset],
+    operation: Operation,
+) -> Sequence[Dataset]:
+    """C-FIND as SCU.
+
+    Returns:
+        The matches that nobody iterated.
+
+    Raises:
+        StatusError: the peer answered with a Failure status.
+        InvalidInstance: the identifier cannot be encoded, or a match cannot be decoded.
+        DicomError: the association is over.
+    """
+    context = pick_context(provider, sop_class)
+    command = Command(CommandField.C_FIND_RQ, affected_sop_class_uid=sop_class, priority=priority)
+    channel.capacity = AHEAD
+    found: list[Dataset] = []
+    async with aclosing(operation.replies(provider, context, command, identifier)) as replies:
+        async for reply in replies:
+            if not reply.is_pending:
+                operation.conclude(provider, "C-FIND", reply)
+            elif reply.data is None:
+                provider.upper.messages.note("sent a match without an identifier")
+            else:
+                match = decode(reply.data, context.transfer_syntax, provider.limits)
+                if channel.closed:
+                    found.append(match)
+                else:
+                    await channel.put(match)
+    return found
+
+
+# as SCP
+
+
+def performer(func: Callable[..., Any]) -> Callable[[FindRequest], Awaitable[Any]]:
+    """A handler for C-FIND, of any kind, as one that sends its matches.
+
+    It may be an async generator; a generator, which runs in a worker thread; or a function of either kind that
+    returns matches, or a status.
+    """
+
+    async def perform(request: FindRequest) -> Any:
+        request.identifier  # noqa: B018  # raises what is wrong with it, before the handler is called
+        if inspect.isasyncgenfunction(func):
+            result = func(request)
+        elif inspect.iscoroutinefunction(func):
+            result = await func(request)
+        else:
+            result = await anyio.to_thread.run_sync(func, request)
+            if inspect.isawaitable(result):
+                result = await result
+        return await send_matches(request, result)
+
+    return perform
+
+
+async def send_matches(request: FindRequest, result: Any) -> Any:
+    """Sends what a handler came to; returns its status."""
+    if isinstance(result, AsyncIterable):
+        try:
+            async for match in result:
+                await request.send(match)
+        finally:
+            close = getattr(result, "aclose", None)
+            if close is not None:
+                await close()
+        return None
+    if isinstance(result, Iterator):
+        await send_from_thread(request, result)
+        return None
+    if isinstance(result, Iterable) and not isinstance(result, Dataset | Mapping | str):
+        for match in result:
+            await request.send(match)
+        return None
+    return result
+
+
+async def send_from_thread(request: FindRequest, matches: Iterator[Match]) -> None:
+    """Sends what a generator yields in a worker thread."""
+    try:
+        while batch := await anyio.to_thread.run_sync(take, matches):
+            for match in batch:
+                await request.send(match)
+    finally:
+        close = getattr(matches, "close", None)
+        if close is not None:
+            await anyio.to_thread.run_sync(close)
+
+
+def take(matches: Iterator[Match]) -> list[Match]:
+    """The next few matches, in a worker thread; none at the end."""
+    batch: list[Match] = []
+    started = time.monotonic()
+    for match in matches:
+        batch.append(match)
+        if len(batch) >= BATCH or time.monotonic() - started > PATIENCE:
+            break
+    return batch

@@ -1,0 +1,272 @@
+"""Retrieve: C-MOVE and C-GET as SCU (PS3.4 C.4.2, C.4.3; PS3.7 9.1.3, 9.1.4)."""
+
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from contextlib import aclosing
+from typing import Any, Final, TypeVar
+
+from pydicom.dataset import Dataset
+
+from dicomio.config import DEFAULT_TRANSFER_SYNTAXES, PresentationContext
+from dicomio.datasets import decode
+from dicomio.dimse import DimseProvider
+from dicomio.errors import LocalProtocolError, Refused
+from dicomio.operations import Inbound, Reply
+from dicomio.requests import Progress, StoreRequest
+from dicomio.responses import Channel, Responses
+from dicomio.services.contexts import pick_context
+from dicomio.services.operation import Operation
+from dicomio.services.reply import Response, respond
+from dicomio.sop.models import QueryModel
+from dicomio.status import Status
+from dicomio.wire.commands import Command, CommandField
+
+__all__ = [
+    "Retrieval",
+    "RetrieveOperation",
+    "get_contexts",
+    "get_uid",
+    "move_contexts",
+    "move_uid",
+    "send_get",
+    "send_move",
+]
+
+T = TypeVar("T")
+
+# So many SOP classes can be proposed with every one of these for itself, so that objects come as they are kept.
+COMPRESSED: Final = (
+    "1.2.840.10008.1.2.4.50",
+    "1.2.840.10008.1.2.4.70",
+    "1.2.840.10008.1.2.4.80",
+    "1.2.840.10008.1.2.4.90",
+    "1.2.840.10008.1.2.4.91",
+    "1.2.840.10008.1.2.5",
+)
+MOST_CONTEXTS: Final = 128
+
+
+class RetrieveOperation(Operation):
+    """What is known of a C-MOVE or C-GET.
+
+    Attributes:
+        progress: the latest numbers.
+        failed_uids: SOP Instance UIDs of objects that failed, as the final response has them.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.progress = Progress()
+        self.failed_uids: list[str] = []
+
+    def take(self, provider: DimseProvider, reply: Reply) -> None:
+        """Takes the numbers of a response; those that a peer leaves out stay what they were."""
+        command, last = reply.command, self.progress
+        remaining = command.remaining if command.remaining is not None else last.remaining
+        self.progress = Progress(
+            command.completed if command.completed is not None else last.completed,
+            command.failed if command.failed is not None else last.failed,
+            command.warning if command.warning is not None else last.warning,
+            remaining if reply.is_pending or command.remaining is not None else 0,
+        )
+        if reply.data and self.pending is not None:
+            self.take_failures(provider, reply.data)
+
+    def take_failures(self, provider: DimseProvider, data: bytes) -> None:
+        assert self.pending is not None
+        try:
+            ds = decode(data, self.pending.context.transfer_syntax, provider.limits)
+            failed = ds.get("FailedSOPInstanceUIDList") or []
+            self.failed_uids = [str(failed)] if isinstance(failed, str) else [str(uid) for uid in failed]
+        except Exception:  # the numbers say what is essential, and whatever pydicom makes of a value is a quirk of it
+            provider.upper.messages.note("sent a list of failed SOP instances that cannot be decoded")
+
+
+class Retrieval(Responses[T, Progress]):
+    """A C-MOVE or C-GET under way; when awaited, the final numbers.
+
+    Attributes:
+        received: items received so far.
+    """
+
+    def __init__(self, work: Callable[[Channel[T], RetrieveOperation], Coroutine[Any, Any, Progress]]) -> None:
+        operation = self._operation = RetrieveOperation()
+        super().__init__(lambda channel: work(channel, operation))
+
+    @property
+    def status(self) -> Status:
+        """The status of the final response; Pending before it is there."""
+        return self._operation.status
+
+    @property
+    def response(self) -> Response | None:
+        """The final response; `None` before it is there."""
+        return self._operation.response
+
+    @property
+    def progress(self) -> Progress:
+        """The latest numbers of sub-operations."""
+        return self._operation.progress
+
+    @property
+    def failed_uids(self) -> Sequence[str]:
+        """SOP Instance UIDs of objects that were not retrieved, as the peer lists them in its final response."""
+        return self._operation.failed_uids
+
+    async def _ended(self) -> None:
+        await self._operation.ended()
+
+
+def move_uid(model: QueryModel | str) -> str:
+    """The SOP class UID of C-MOVE for a model, or a UID as it is.
+
+    Raises:
+        ValueError: the model has no C-MOVE.
+    """
+    if isinstance(model, str):
+        return model
+    if model.move is None:
+        raise ValueError(f"there is no C-MOVE in the query model {model.name}")
+    return model.move
+
+
+def get_uid(model: QueryModel | str) -> str:
+    """The SOP class UID of C-GET for a model, or a UID as it is.
+
+    Raises:
+        ValueError: the model has no C-GET.
+    """
+    if isinstance(model, str):
+        return model
+    if model.get is None:
+        raise ValueError(f"there is no C-GET in the query model {model.name}")
+    return model.get
+
+
+def move_contexts(model: QueryModel | str) -> Sequence[PresentationContext]:
+    """What to propose for a C-MOVE."""
+    return [PresentationContext(move_uid(model))]
+
+
+def get_contexts(
+    model: QueryModel | str, storage: Iterable[str | PresentationContext]
+) -> Sequence[PresentationContext]:
+    """What to propose for a C-GET: objects come on the same association, so that we are SCP for their SOP classes.
+
+    SOP classes are proposed in uncompressed transfer syntaxes and, where there is room for it, in each usual
+    compressed one, so that objects come as they are kept.
+    """
+    classes = list(dict.fromkeys(storage))
+    proposals = [item for item in classes if isinstance(item, PresentationContext)]
+    plain = [uid for uid in classes if isinstance(uid, str)]
+    proposals += [PresentationContext(uid, DEFAULT_TRANSFER_SYNTAXES, scu=False, scp=True) for uid in plain]
+    if 1 + len(proposals) + len(plain) * len(COMPRESSED) <= MOST_CONTEXTS:
+        proposals += [
+            PresentationContext(uid, (syntax,), scu=False, scp=True) for uid in plain for syntax in COMPRESSED
+        ]
+    return [PresentationContext(get_uid(model)), *proposals]
+
+
+async def send_move(
+    provider: DimseProvider,
+    sop_class: str,
+    identifier: Dataset,
+    destination: str,
+    priority: int,
+    channel: Channel[Progress],
+    operation: RetrieveOperation,
+) -> Progress:
+    """C-MOVE as SCU.
+
+    Raises:
+        StatusError: the peer answered with a Failure status.
+        InvalidInstance: the identifier cannot be encoded.
+        DicomError: the association is over.
+    """
+    context = pick_context(provider, sop_class)
+    command = Command(
+        CommandField.C_MOVE_RQ, affected_sop_class_uid=sop_class, priority=priority, move_destination=destination
+    )
+    async with aclosing(operation.replies(provider, context, command, identifier)) as replies:
+        async for reply in replies:
+            operation.take(provider, reply)
+            if reply.is_pending:
+                await channel.put(operation.progress)
+            else:
+                operation.conclude(provider, f"C-MOVE to {destination}", reply)
+    return operation.progress
+
+
+async def send_get(
+    provider: DimseProvider,
+    sop_class: str,
+    identifier: Dataset,
+    priority: int,
+    channel: Channel[StoreRequest],
+    operation: RetrieveOperation,
+) -> Progress:
+    """C-GET as SCU: objects go through the channel, each answered when whoever took it asks for the next.
+
+    Where nobody takes them (the operation is only awaited) they go to the application of the association.
+
+    Raises:
+        StatusError: the peer answered with a Failure status.
+        InvalidInstance: the identifier cannot be encoded.
+        DicomError: the association is over.
+    """
+    context = pick_context(provider, sop_class)
+    command = Command(CommandField.C_GET_RQ, affected_sop_class_uid=sop_class, priority=priority)
+    if not channel.closed:
+        receive_objects(provider, channel)
+    try:
+        async with aclosing(operation.replies(provider, context, command, identifier)) as replies:
+            async for reply in replies:
+                operation.take(provider, reply)
+                if not reply.is_pending:
+                    operation.conclude(provider, "C-GET", reply)
+    finally:
+        channel.close(failed=True)
+        if operation.pending is None or operation.pending.future.done():
+            provider.take_object = None
+        else:
+            # Objects that were on their way already are answered until the peer has ended the operation.
+            operation.pending.future.add_done_callback(lambda future: forget_objects(provider))
+    return operation.progress
+
+
+def receive_objects(provider: DimseProvider, channel: Channel[StoreRequest]) -> None:
+    """Has the objects that come on an association handed over to a C-GET.
+
+    Raises:
+        LocalProtocolError: another C-GET is under way, and nothing tells whose objects they would be.
+    """
+    if provider.take_object is not None:
+        raise LocalProtocolError(f"{provider.peer}: there can be one C-GET at a time on an association")
+    provider.take_object = lambda inbound: hand_over(inbound, channel)
+
+
+def forget_objects(provider: DimseProvider) -> None:
+    provider.take_object = None
+
+
+async def hand_over(inbound: Inbound, channel: Channel[StoreRequest]) -> None:
+    """One C-STORE on behalf of a C-GET: it is answered when what is done with the object is done."""
+    try:
+        request = StoreRequest(inbound)
+    except Refused as error:
+        await respond(inbound, error.status, error.comment)
+        return
+    if channel.closed:
+        await respond(inbound, Status.PROCESSING_FAILURE, "the retrieval was ended")
+        return
+    await channel.put(request)
+    if was_kept(request, channel):
+        await respond(inbound, Status.SUCCESS)
+    else:
+        await respond(inbound, Status.PROCESSING_FAILURE, "the object was not taken")
+    for call in request.after_calls:
+        await call()
+
+
+def was_kept(request: StoreRequest, channel: Channel[StoreRequest]) -> bool:
+    """Whether whoever got an object did with it what was to be done; who has left has to have read it at least."""
+    return not channel.failed and not request.unsaved and (request.body.taken or not channel.closed)

@@ -1,0 +1,242 @@
+"""C-MOVE and C-GET as SCP: one loop of C-STORE sub-operations for both (PS3.4 C.4.2, C.4.3)."""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sized
+from contextlib import AsyncExitStack
+from typing import Any, Final
+
+import anyio.to_thread
+from pydicom.dataset import Dataset
+
+from dicomio.client import Client
+from dicomio.config import Address, Limits
+from dicomio.datasets import Instance
+from dicomio.errors import DicomError, Refused
+from dicomio.requests import Progress, RetrieveRequest, StoreRequest
+from dicomio.services.storage import Priority, Source, StoreOptions
+from dicomio.status import Status
+from dicomio.threads import in_thread
+from dicomio.transfer import Outcome, Reserve, StoreMany, look_at
+
+__all__ = ["Locate", "SubOperations", "performer"]
+
+logger = logging.getLogger("dicomio.application")
+
+Locate = Callable[[str], Awaitable[Address | None]]
+
+# Seconds after which the peer hears that the operation goes on, even though no sub-operation has ended.
+HEARTBEAT: Final = 5.0
+
+
+class SubOperations:
+    """Sends what a handler found, and keeps the peer that asked for it informed.
+
+    Args:
+        request: the C-MOVE or C-GET.
+        sources: what to send.
+        reserve: finds an association to send it on.
+        associations: how many to use at once.
+        pace: seconds between two Pending responses, at least.
+    """
+
+    def __init__(
+        self,
+        request: RetrieveRequest,
+        sources: Iterable[Source] | AsyncIterable[Source],
+        reserve: Reserve,
+        associations: int,
+        pace: float,
+    ) -> None:
+        self.request = request
+        self.pace = pace
+        self.loop = asyncio.get_running_loop()
+        self.reported = self.loop.time()
+        self.total = len(sources) if isinstance(sources, Sized) else 0
+        self.unsent: dict[int, Source] = {}
+        self.error: Exception | None = None
+        self.sources = iter(sources) if isinstance(sources, Iterable) else None
+        watched = self.watch(self.sources) if self.sources is not None else self.watch_async(sources)  # type: ignore[arg-type]
+        self.job = StoreMany(reserve, watched, associations, options_of(request), retries=1)
+
+    def watch(self, sources: Iterator[Source]) -> Iterator[Source]:
+        """Notes what is about to be sent."""
+        for source in sources:
+            self.unsent[id(source)] = source
+            yield source
+
+    async def watch_async(self, sources: AsyncIterable[Source]) -> AsyncIterator[Source]:
+        """Likewise; a handler that fails ends the operation, but not in the middle of an object."""
+        try:
+            async for source in sources:
+                self.unsent[id(source)] = source
+                yield source
+        except Exception as error:
+            self.error = error
+        finally:
+            close = getattr(sources, "aclose", None)
+            if close is not None:
+                await close()
+
+    async def run(self) -> Status:
+        """Sends everything.
+
+        Returns:
+            The status of the final response; its counters are in the request.
+
+        Raises:
+            Exception: what the handler raised while it gave what to send.
+        """
+        request = self.request
+        request.started = True
+        request.progress = Progress(remaining=self.total)
+        request.inbound.on_cancel = self.job.halt
+        heartbeat = self.loop.create_task(self.beat())
+        try:
+            async for outcome in self.job.outcomes():
+                self.take(outcome)
+        except DicomError as error:
+            logger.warning("%r: %s", request, error)
+            await self.give_up()
+        finally:
+            heartbeat.cancel()
+            request.inbound.on_cancel = None
+        if self.error is not None:
+            raise self.error
+        return self.status()
+
+    def take(self, outcome: Outcome) -> None:
+        """Counts one sub-operation, and tells the peer where it is time."""
+        self.unsent.pop(id(outcome.source), None)
+        before = self.request.progress
+        completed, failed, warning = before.completed, before.failed, before.warning
+        if outcome.error is not None:
+            failed += 1
+            self.note_failure(outcome)
+        elif outcome.status is not None and outcome.status.is_warning:
+            warning += 1
+        else:
+            completed += 1
+        self.total = max(self.total, self.job.found)
+        remaining = max(0, self.total - completed - failed - warning)
+        self.request.progress = Progress(completed, failed, warning, remaining)
+        if remaining and self.loop.time() - self.reported >= self.pace:
+            self.report()
+
+    def note_failure(self, outcome: Outcome) -> None:
+        logger.warning("%r: sub-operation failed: %s", self.request, outcome)
+        uid = uid_of(outcome.instance or outcome.source)
+        if uid:
+            self.request.failed_uids.append(uid)
+
+    def report(self) -> None:
+        """Sends a Pending response, unless nobody is there to read it."""
+        self.reported = self.loop.time()
+        if self.request.inbound.provider.ended is None:
+            self.request.send_progress()
+
+    async def beat(self) -> None:
+        """Shows the peer that a long sub-operation is under way."""
+        while True:
+            await asyncio.sleep(max(HEARTBEAT, self.pace))
+            if self.loop.time() - self.reported >= HEARTBEAT:
+                self.report()
+
+    async def give_up(self) -> None:
+        """The destination is gone: what was not sent has failed."""
+        uids = await in_thread(self.unsent_uids)
+        done = self.request.progress
+        failed = max(done.failed + len(uids), self.total - done.completed - done.warning)
+        self.request.failed_uids += [uid for uid in uids if uid]
+        self.request.progress = Progress(done.completed, failed, done.warning, 0)
+
+    def unsent_uids(self) -> list[str]:
+        """What was not sent, by its SOP Instance UIDs; to be called in a worker thread."""
+        left = [*self.unsent.values(), *(self.sources or ())]
+        return [uid_of(look_at(source)) for source in left]
+
+    def status(self) -> Status:
+        """What the operation as a whole came to (PS3.4 C.4.2.1.5)."""
+        progress = self.request.progress
+        if self.request.cancelled and self.job.halted:
+            return Status.CANCEL
+        if progress.failed and not progress.completed + progress.warning:
+            return Status.OUT_OF_RESOURCES_SUBOPERATIONS
+        if progress.failed or progress.warning:
+            return Status.COERCION_OF_DATA_ELEMENTS
+        return Status.SUCCESS
+
+
+def options_of(request: RetrieveRequest) -> StoreOptions:
+    """What the sub-operations say about themselves (PS3.7 9.1.1.1)."""
+    priority = request.priority if request.priority in list(Priority) else Priority.MEDIUM
+    if request.destination is None:
+        return StoreOptions(priority)
+    return StoreOptions(priority, request.peer.ae_title, request.inbound.message_id)
+
+
+def uid_of(source: object) -> str:
+    """SOP Instance UID of an object, empty where it is not known."""
+    if isinstance(source, Instance | StoreRequest):
+        return source.sop_instance_uid
+    return str(source.get("SOPInstanceUID") or "") if isinstance(source, Dataset) else ""
+
+
+def performer(
+    func: Callable[..., Any], locate: Locate, ae_title: str, associations: int, pace: float
+) -> Callable[[RetrieveRequest], Awaitable[Any]]:
+    """A handler for C-MOVE and C-GET that finds what to send, as one that sends it.
+
+    Args:
+        func: returns a collection of paths, data sets or instances, or a status; or is a generator of them. Plain
+            functions run in a worker thread.
+        locate: finds the address of a destination by its AE title.
+        ae_title: our own.
+        associations: with a destination, at once.
+        pace: seconds between two Pending responses, at least.
+    """
+
+    async def perform(request: RetrieveRequest) -> Any:
+        request.identifier  # noqa: B018  # raises what is wrong with it, before the handler is called
+        address = await destination_of(request, locate)
+        found = await call(func, request)
+        if not isinstance(found, Iterable | AsyncIterable) or isinstance(found, str):
+            return found
+        async with AsyncExitStack() as stack:
+            if address is None:
+                reserve: Reserve = request.association.reserve  # type: ignore[assignment]
+                return await SubOperations(request, found, reserve, 1, pace).run()
+            limits = Limits(associations=associations, max_pdu=request.association.limits.max_pdu)
+            client = Client(address, ae_title=ae_title, limits=limits, timeout=request.association.timeout)
+            await stack.enter_async_context(client)
+            return await SubOperations(request, found, client.reserve, associations, pace).run()
+
+    return perform
+
+
+async def destination_of(request: RetrieveRequest, locate: Locate) -> Address | None:
+    """Where a C-MOVE goes to; `None` for a C-GET.
+
+    Raises:
+        Refused: the destination is not known (0xA801).
+    """
+    if request.destination is None:
+        return None
+    try:
+        address = await locate(request.destination)
+    except LookupError:
+        address = None
+    if address is None:
+        raise Refused(Status.MOVE_DESTINATION_UNKNOWN, f"{request.destination!r} is not a destination known here")
+    return address
+
+
+async def call(func: Callable[..., Any], request: RetrieveRequest) -> Any:
+    """What a handler of any kind finds."""
+    if inspect.isasyncgenfunction(func):
+        return func(request)
+    if inspect.iscoroutinefunction(func):
+        return await func(request)
+    found = await anyio.to_thread.run_sync(func, request)
+    return await found if inspect.isawaitable(found) else found
