@@ -66,7 +66,7 @@ class Archive:
         destinations: Destinations | None = None,
         fsync: bool = True,
     ) -> None:
-        self.root = Path(root).absolute()
+        self.root = Path(root)
         self.url = index or f"sqlite:///{self.root / 'index.sqlite'}"
         self.fsync = fsync
         self.incoming = self.root / "incoming"
@@ -110,7 +110,7 @@ class Archive:
             descriptor = await asyncio.to_thread(os.open, self.root / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
             stack.callback(os.close, descriptor)
             alone = await asyncio.to_thread(lock, descriptor)
-            self.engine: AsyncEngine = open_engine(self.url, fsync=self.fsync)
+            self.engine: AsyncEngine = await asyncio.to_thread(open_engine, self.url, fsync=self.fsync)
             stack.push_async_callback(self.engine.dispose)
             await migrate(self.engine, await asyncio.to_thread(load_migrations))
             self.index = Index(self.engine)
