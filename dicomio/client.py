@@ -1,16 +1,26 @@
 """`Client`: a remote application entity, and as many associations with it as the work needs."""
 
+import asyncio
 import ssl as tls
 from collections.abc import AsyncIterable, Iterable, Sequence
 from types import TracebackType
 from typing import Self
 
+from pydicom.dataset import Dataset
+
 from dicomio.association import Association
 from dicomio.config import Address, Limits, PresentationContext, Timeout, checked_ae_title
 from dicomio.opening import AE_TITLE, Serves, connect
 from dicomio.pool import Lease, Pool
+from dicomio.receiver import Receiver
+from dicomio.requests import Progress, StoreRequest
+from dicomio.responses import Channel
+from dicomio.retrieval import Retriever
+from dicomio.server import DEFAULT_PORT
+from dicomio.services.retrieve import Retrieval, RetrieveOperation, get_uid
 from dicomio.services.storage import Priority, Source, StoreOptions
 from dicomio.services.user import ServiceUser
+from dicomio.sop import STUDY_ROOT, QueryModel
 from dicomio.transfer import Outcomes, StoreMany
 
 __all__ = ["Client", "echo"]
@@ -52,6 +62,8 @@ class Client(ServiceUser):
         self.app = app
         self.socket_options = socket_options
         self.strict = strict
+        self.receivers: dict[tuple[str | None, int, str], Receiver] = {}
+        self.listening = asyncio.Lock()
         self.pool = Pool(self.open, self.limits.associations or 1, self.limits.keepalive, self.timeout.pool)
 
     async def open(self, contexts: Sequence[PresentationContext]) -> Association:
@@ -98,9 +110,92 @@ class Client(ServiceUser):
         """
         return StoreMany(self.reserve, sources, self.pool.limit, StoreOptions(priority), retries).outcomes()
 
-    async def aclose(self) -> None:
-        """Releases every association."""
-        await self.pool.aclose()
+    def get(
+        self,
+        identifier: Dataset,
+        *,
+        storage: Sequence[str | PresentationContext] = (),
+        model: QueryModel | str = STUDY_ROOT,
+        priority: int = Priority.MEDIUM,
+    ) -> Retrieval[StoreRequest]:
+        """Has the peer send objects to us on an association of ours (C-GET).
+
+        Iterate it for a `StoreRequest` for each object, the same that a store handler gets: `save` it, read it. The
+        peer hears Success when the body of the loop is done, and a failure if it raises. Where it is only awaited,
+        objects go to the application of the client (`app=`), and it returns the final numbers.
+
+        Args:
+            identifier: what to send.
+            storage: SOP classes of the objects that may come. Where none are given, the peer is asked for SOP Classes
+                in Study, and where it cannot tell, every standard one is proposed, on two associations if need be.
+            model: a query model, or the UID of a private SOP class.
+            priority: 0 medium, 1 high, 2 low.
+
+        Raises:
+            StatusError: the peer answered with a Failure status.
+            NoPresentationContext: the peer does not support the SOP class.
+            DicomError: the association could not be opened, or got lost.
+        """
+        get_uid(model)
+        return Retrieval(Retriever(self.reserve, identifier, model, storage, priority).get)
+
+    def retrieve(
+        self,
+        identifier: Dataset,
+        *,
+        model: QueryModel = STUDY_ROOT,
+        storage: Sequence[str | PresentationContext] = (),
+        to: str | None = None,
+        host: str | None = None,
+        port: int = DEFAULT_PORT,
+        priority: int = Priority.MEDIUM,
+    ) -> Retrieval[StoreRequest]:
+        """Retrieves objects in the way the peer can: by C-GET, or else by a C-MOVE to ourselves.
+
+        Iterate it as `get`. For a C-MOVE a Storage SCP of our own listens until the client is closed; the peer has to
+        know our AE title and where that listens.
+
+        Args:
+            identifier: what to retrieve.
+            model: a query model.
+            storage: SOP classes of the objects that may come by C-GET, where they are known.
+            to: AE title under which the peer knows us, for a C-MOVE; that of the client by default.
+            host: address to listen on for a C-MOVE; all of the machine's by default.
+            port: port to listen on for a C-MOVE.
+            priority: 0 medium, 1 high, 2 low.
+
+        Raises:
+            StatusError: the peer answered with a Failure status.
+            NoPresentationContext: the peer supports neither C-GET nor C-MOVE.
+            DicomError: an association could not be opened, or got lost.
+            OSError: we cannot listen there.
+        """
+        destination = checked_ae_title(to) if to is not None else self.ae_title
+        retriever = Retriever(self.reserve, identifier, model, storage, priority)
+
+        async def work(channel: Channel[StoreRequest], operation: RetrieveOperation) -> Progress:
+            return await retriever.retrieve(
+                channel, operation, destination, lambda: self.receiver(host, port, destination)
+            )
+
+        return Retrieval(work)
+
+    async def receiver(self, host: str | None, port: int, ae_title: str) -> Receiver:
+        """The Storage SCP for C-MOVEs to ourselves, listening."""
+        key = host, port, ae_title
+        async with self.listening:
+            if key not in self.receivers:
+                receiver = Receiver(ae_title)
+                await receiver.listen(host, port, self.timeout, self.limits)
+                self.receivers[key] = receiver
+        return self.receivers[key]
+
+    async def aclose(self, *, abort: bool = False) -> None:
+        """Releases every association, or aborts them."""
+        await self.pool.aclose(abort=abort)
+        for receiver in self.receivers.values():
+            await receiver.aclose()
+        self.receivers.clear()
 
     async def __aenter__(self) -> Self:
         return self
@@ -108,7 +203,7 @@ class Client(ServiceUser):
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self.pool.aclose(abort=exc is not None)
+        await self.aclose(abort=exc is not None)
 
 
 async def echo(

@@ -74,3 +74,7 @@ class Operation:
             reply = await self.pending.future
             if self.response is None and reply.command.status is not None:
                 self.response = Response(Status(reply.command.status), reply.command.error_comment)
+                self.take_end(reply)
+
+    def take_end(self, reply: Reply) -> None:
+        """Takes what else the final response of an operation that was cancelled says."""

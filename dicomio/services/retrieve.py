@@ -59,7 +59,16 @@ class RetrieveOperation(Operation):
         self.failed_uids: list[str] = []
 
     def take(self, provider: DimseProvider, reply: Reply) -> None:
-        """Takes the numbers of a response; those that a peer leaves out stay what they were."""
+        """Takes what a response says."""
+        self.take_numbers(reply)
+        if reply.data and self.pending is not None:
+            self.take_failures(provider, reply.data)
+
+    def take_end(self, reply: Reply) -> None:
+        self.take_numbers(reply)
+
+    def take_numbers(self, reply: Reply) -> None:
+        """Takes the numbers; those that a peer leaves out stay what they were."""
         command, last = reply.command, self.progress
         remaining = command.remaining if command.remaining is not None else last.remaining
         self.progress = Progress(
@@ -68,8 +77,6 @@ class RetrieveOperation(Operation):
             command.warning if command.warning is not None else last.warning,
             remaining if reply.is_pending or command.remaining is not None else 0,
         )
-        if reply.data and self.pending is not None:
-            self.take_failures(provider, reply.data)
 
     def take_failures(self, provider: DimseProvider, data: bytes) -> None:
         assert self.pending is not None
@@ -223,8 +230,10 @@ async def send_get(
                 operation.take(provider, reply)
                 if not reply.is_pending:
                     operation.conclude(provider, "C-GET", reply)
-    finally:
+    except BaseException:
         channel.close(failed=True)
+        raise
+    finally:
         if operation.pending is None or operation.pending.future.done():
             provider.take_object = None
         else:
