@@ -1,0 +1,105 @@
+"""What every request of a peer is to its handler."""
+
+import inspect
+import re
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final, ParamSpec
+
+from dicomio.config import Address
+from dicomio.errors import Refused
+from dicomio.operations import Inbound
+from dicomio.threads import in_thread
+from dicomio.wire.commands import Command
+
+if TYPE_CHECKING:
+    from dicomio.association import Association
+
+__all__ = ["EchoRequest", "Request", "UnknownRequest", "checked_uid"]
+
+P = ParamSpec("P")
+
+# What may stand in a UID that programs are going to build file names from. Letters are outside of PS3.5 9.1 but occur.
+UID: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z.\-]{0,127}")
+INVALID_SOP_INSTANCE: Final = 0x0117
+
+
+class Request:
+    """A request of a peer's.
+
+    Attributes:
+        association: the association it came on.
+        command: its command set (PS3.7 9.3, 10.3).
+    """
+
+    __slots__ = ("after_calls", "association", "command", "inbound")
+
+    def __init__(self, inbound: Inbound) -> None:
+        self.inbound = inbound
+        self.association: Association = inbound.provider  # type: ignore[assignment]  # providers are associations
+        self.command: Command = inbound.command
+        self.after_calls: list[Callable[[], Awaitable[None]]] = []
+
+    def __repr__(self) -> str:
+        return f"<{self.command.name} {self.inbound.message_id} from {self.peer}>"
+
+    @property
+    def peer(self) -> Address:
+        """Who asks."""
+        return self.inbound.provider.peer
+
+    @property
+    def transfer_syntax(self) -> str:
+        """UID of the transfer syntax of the presentation context."""
+        return self.inbound.context.transfer_syntax
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the peer has sent a C-CANCEL; its handler is cancelled too, at its next `await`."""
+        return self.inbound.cancelled
+
+    async def load(self) -> None:
+        """Takes in what a handler needs before it runs."""
+
+    def complete(self, response: Command) -> bytes | None:
+        """Adds to the final response what belongs into it; returns its data set, if it has one."""
+        return None
+
+    def after(self, func: Callable[P, object], /, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Has a function called once the response has left: an async one in the event loop, another one in a thread.
+
+        It runs on even where the association ends, and is waited for when the server closes.
+        """
+        self.after_calls.append(lambda: call_any(func, *args, **kwargs))
+
+
+class EchoRequest(Request):
+    """C-ECHO (PS3.7 9.1.5)."""
+
+    __slots__ = ()
+
+
+class UnknownRequest(Request):
+    """A request that no handler is registered for."""
+
+    __slots__ = ()
+
+
+async def call_any(func: Callable[P, object], /, *args: P.args, **kwargs: P.kwargs) -> None:
+    """Calls a function of either kind."""
+    if inspect.iscoroutinefunction(func):
+        await func(*args, **kwargs)
+    else:
+        result = await in_thread(func, *args, **kwargs)
+        if inspect.isawaitable(result):
+            await result
+
+
+def checked_uid(uid: str, what: str) -> str:
+    """A UID that is safe to build a file name from.
+
+    Raises:
+        Refused: it is not; "Invalid SOP Instance" (PS3.7 C.5.6).
+    """
+    if not UID.fullmatch(uid):
+        raise Refused(INVALID_SOP_INSTANCE, f"invalid SOP {what} UID {uid[:40]!r}")
+    return uid

@@ -1,0 +1,216 @@
+"""C-FIND, C-MOVE and C-GET as their handlers see them (PS3.4 C.4; PS3.7 9.1.2 to 9.1.4)."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydicom.dataset import Dataset
+
+from dicomio.datasets import decode, encode
+from dicomio.errors import InvalidIdentifier, InvalidInstance
+from dicomio.identifiers import check_identifier, dataset
+from dicomio.operations import Inbound
+from dicomio.requests.base import Request
+from dicomio.sop.models import BY_SOP_CLASS
+from dicomio.threads import in_thread
+from dicomio.wire.commands import Command, CommandField
+
+__all__ = ["FindRequest", "IdentifierRequest", "Progress", "RetrieveRequest"]
+
+CANNOT_UNDERSTAND: Final = 0xC000
+CANCEL: Final = 0xFE00
+PENDING: Final = 0xFF00
+PENDING_WARNING: Final = 0xFF01
+RESPONSE_BIT: Final = 0x8000
+# The most that a counter of sub-operations can say.
+MOST: Final = 0xFFFF
+
+QUERY_RETRIEVE_LEVEL: Final = 0x00080052
+# What identifiers have beside keys: Specific Character Set, level, Timezone Offset From UTC.
+NO_KEYS: Final = frozenset({0x00080005, QUERY_RETRIEVE_LEVEL, 0x00080201})
+# Bytes of an identifier that are decoded in the event loop; more would keep others waiting.
+DECODED_AT_ONCE: Final = 65_536
+# Seconds for which a handler that never waits may go on before others get their turn.
+TURN: Final = 0.002
+
+
+class IdentifierRequest(Request):
+    """What C-FIND, C-MOVE and C-GET have in common.
+
+    Attributes:
+        sop_class_uid: Affected SOP Class UID.
+        model: the query model it belongs to; `None` for a private SOP class.
+        level: Query/Retrieve Level, `"PATIENT"`, `"STUDY"`, `"SERIES"` or `"IMAGE"`; empty where the model has none.
+        priority: 0 medium, 1 high, 2 low; `None` where the peer sent none.
+    """
+
+    __slots__ = ("level", "loaded", "model", "priority", "sop_class_uid")
+
+    def __init__(self, inbound: Inbound) -> None:
+        super().__init__(inbound)
+        self.sop_class_uid = inbound.command.affected_sop_class_uid or inbound.context.abstract_syntax
+        self.model = BY_SOP_CLASS.get(inbound.context.abstract_syntax)
+        self.priority = inbound.command.priority
+        self.level = ""
+        self.loaded: Dataset | InvalidIdentifier = InvalidIdentifier(CANNOT_UNDERSTAND, "no identifier")
+
+    @property
+    def identifier(self) -> Dataset:
+        """The keys: what to match, and what to return.
+
+        Raises:
+            InvalidIdentifier: it cannot be worked with; then no handler but only middleware gets to see the request.
+        """
+        if isinstance(self.loaded, InvalidIdentifier):
+            raise self.loaded
+        return self.loaded
+
+    async def load(self) -> None:
+        """Reads and checks the identifier; what is wrong with it is raised where it is looked at."""
+        if self.inbound.body is None:
+            return
+        limits = self.inbound.provider.limits
+        data = await self.inbound.body.read(limits.data_set)
+        try:
+            if len(data) > DECODED_AT_ONCE:
+                self.loaded = await in_thread(self.decode, data)
+            else:
+                self.loaded = self.decode(data)
+        except InvalidIdentifier as error:
+            self.loaded = error
+        except InvalidInstance as error:
+            self.loaded = InvalidIdentifier(CANNOT_UNDERSTAND, str(error))
+
+    def decode(self, data: bytes) -> Dataset:
+        ds = decode(data, self.transfer_syntax, self.inbound.provider.limits)
+        retrieving = self.command.field != CommandField.C_FIND_RQ
+        self.level = check_identifier(ds, self.model.levels if self.model else (), retrieving=retrieving)
+        return ds
+
+
+class FindRequest(IdentifierRequest):
+    """C-FIND (PS3.4 C.4.1, PS3.7 9.1.2).
+
+    Attributes:
+        sent: matches sent so far.
+    """
+
+    __slots__ = ("resumed", "sent", "wanted")
+
+    def __init__(self, inbound: Inbound) -> None:
+        super().__init__(inbound)
+        self.sent = 0
+        self.wanted: frozenset[int] = frozenset()
+        self.resumed = inbound.provider.loop.time()
+
+    async def load(self) -> None:
+        await super().load()
+        if isinstance(self.loaded, Dataset):
+            self.wanted = frozenset(tag for tag in self.loaded.keys() if tag not in NO_KEYS)
+
+    async def send(self, match: Dataset | Mapping[str, Any]) -> None:
+        """Sends a match, as yielding it from the handler does; waits where the peer is slower than we are.
+
+        The status is Pending, with the warning 0xFF01 where the match lacks an element that was asked for: then the
+        key is not supported.
+
+        Raises:
+            InvalidInstance: the match cannot be encoded.
+            ValueError: a mapping has what is not in the data dictionary.
+            DicomError: the association is over.
+        """
+        ds = match if isinstance(match, Dataset) else dataset(**match)
+        if self.level and QUERY_RETRIEVE_LEVEL not in ds:
+            ds = Dataset({**dict(ds.items())})
+            ds.QueryRetrieveLevel = self.level
+        response = Command(
+            CommandField.C_FIND_RSP,
+            affected_sop_class_uid=self.sop_class_uid,
+            status=PENDING if self.wanted <= ds.keys() else PENDING_WARNING,
+            has_data_set=True,
+        )
+        self.inbound.answer(response, encode(ds, self.transfer_syntax))
+        self.sent += 1
+        await self.pause()
+
+    async def pause(self) -> None:
+        """Waits for a slow peer, and lets others have their turn now and then."""
+        provider = self.inbound.provider
+        if provider.write_queue_size:
+            await provider.drain()
+        elif provider.loop.time() - self.resumed < TURN:
+            return
+        await asyncio.sleep(0)
+        self.resumed = provider.loop.time()
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a retrieval has got: numbers of sub-operations, which are objects (PS3.7 9.1.3, 9.1.4).
+
+    Attributes:
+        completed: without failure or warning.
+        failed: not sent, or not stored.
+        warning: stored, with something to tell.
+        remaining: not tried yet.
+    """
+
+    completed: int = 0
+    failed: int = 0
+    warning: int = 0
+    remaining: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them together."""
+        return self.completed + self.failed + self.warning + self.remaining
+
+
+class RetrieveRequest(IdentifierRequest):
+    """C-MOVE or C-GET (PS3.4 C.4.2, C.4.3; PS3.7 9.1.3, 9.1.4).
+
+    Attributes:
+        destination: AE title that a C-MOVE sends to; `None` for a C-GET.
+        progress: sub-operations so far.
+        failed_uids: SOP Instance UIDs of those that failed.
+    """
+
+    __slots__ = ("destination", "failed_uids", "progress", "started")
+
+    def __init__(self, inbound: Inbound) -> None:
+        super().__init__(inbound)
+        is_move = inbound.command.field == CommandField.C_MOVE_RQ
+        self.destination = (inbound.command.move_destination or "").strip() if is_move else None
+        self.progress = Progress()
+        self.failed_uids: list[str] = []
+        self.started = False
+
+    def complete(self, response: Command) -> bytes | None:
+        """Adds the counters and, unless all went well, the Failed SOP Instance UID List (PS3.4 C.4.2.1.4.2)."""
+        if not self.started:
+            return None
+        self.count(response)
+        if response.status != CANCEL:
+            response.remaining = None
+        if not self.failed_uids:
+            return None
+        failed = Dataset()
+        failed.FailedSOPInstanceUIDList = self.failed_uids
+        return encode(failed, self.transfer_syntax)
+
+    def send_progress(self) -> None:
+        """Sends a Pending response with the counters.
+
+        Raises:
+            DicomError: the association is over.
+        """
+        response = Command(self.command.field | RESPONSE_BIT, affected_sop_class_uid=self.sop_class_uid, status=PENDING)
+        self.count(response)
+        self.inbound.answer(response)
+
+    def count(self, response: Command) -> None:
+        """Enters the counters; their fields have 16 bits."""
+        progress = self.progress
+        response.completed, response.failed = min(progress.completed, MOST), min(progress.failed, MOST)
+        response.warning, response.remaining = min(progress.warning, MOST), min(progress.remaining, MOST)
