@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeAlias, TypeVar
@@ -16,16 +16,32 @@ from pydicom.dataset import Dataset
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from dicomio import STUDY_ROOT, Address, Application, Instance, QueryModel, Refused, Status, StoreRequest
+from dicomio import (
+    PATIENT_ROOT,
+    STUDY_ROOT,
+    WORKLIST,
+    Address,
+    Application,
+    FindRequest,
+    Instance,
+    QueryModel,
+    Refused,
+    RetrieveRequest,
+    Status,
+    StoreRequest,
+)
 from dicomio.archive.database import load_migrations, migrate, open_engine
 from dicomio.archive.index import Index
 from dicomio.archive.objects import FileStore
 from dicomio.archive.recovery import recover
 from dicomio.archive.search import Search, paths_of
 from dicomio.archive.staging import entry_of
+from dicomio.archive.worklist import Worklist
 from dicomio.archive.writer import Staged, Writer
 from dicomio.datasets import file_header
 from dicomio.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from dicomio.matching import MatchOptions
+from dicomio.sop import PATIENT_STUDY_ONLY
 
 __all__ = ["Archive"]
 
@@ -35,6 +51,7 @@ T = TypeVar("T")
 StrPath: TypeAlias = str | os.PathLike[str]
 Destinations: TypeAlias = Mapping[str, str | Address] | Callable[[str], Awaitable[Address]]
 
+QUERY_MODELS: Final = (PATIENT_ROOT, STUDY_ROOT, PATIENT_STUDY_ONLY)
 PIECE: Final = 1 << 20  # bytes copied at a time
 
 
@@ -50,6 +67,8 @@ class Archive:
             `index.sqlite` in the root.
         ae_title: our AE title.
         destinations: where C-MOVE may send objects: addresses by AE title, or an async function that finds them.
+        worklist: a folder of DICOM files, each a worklist entry, read again when they change; without it Modality
+            Worklist is not offered.
         fsync: an object is answered with Success only when file and index are on the disk. Without, they are when
             the system gets to it, and what was answered may be lost with the machine's power.
 
@@ -64,6 +83,7 @@ class Archive:
         index: str | None = None,
         ae_title: str = "DICOMIO",
         destinations: Destinations | None = None,
+        worklist: StrPath | None = None,
         fsync: bool = True,
     ) -> None:
         self.root = Path(root)
@@ -76,7 +96,13 @@ class Archive:
         self.stack = AsyncExitStack()
         self.working: set[asyncio.Task[Any]] = set()
         self.app = Application(ae_title, destinations=destinations, lifespan=self.lifespan)
+        self.worklist = Worklist(Path(worklist)) if worklist is not None else None
         self.app.store("*")(self.store)
+        self.app.find(*QUERY_MODELS)(self.answer)
+        self.app.get(*QUERY_MODELS)(self.retrieve)
+        self.app.move(*QUERY_MODELS)(self.retrieve)
+        if self.worklist is not None:
+            self.app.find(WORKLIST)(self.answer)
 
     # lifespan
 
@@ -205,20 +231,41 @@ class Archive:
 
     # finding
 
-    async def find(self, identifier: Dataset, model: QueryModel = STUDY_ROOT) -> AsyncGenerator[Dataset, None]:
-        """What matches an identifier (PS3.4 C.4.1), read as it is asked for.
+    def find(
+        self,
+        identifier: Dataset,
+        model: QueryModel = STUDY_ROOT,
+        *,
+        options: MatchOptions | None = None,
+        relational: bool = False,
+    ) -> AsyncGenerator[Dataset, None]:
+        """What matches an identifier (PS3.4 C.4.1), read from the index as it is asked for.
 
         Args:
             identifier: as `dicomio.query` makes it.
-            model: Patient Root, Study Root or Patient/Study Only.
+            model: Patient Root, Study Root, Patient/Study Only, or Modality Worklist.
+            options: how keys are compared.
+            relational: whether unique keys of higher levels may be left out (PS3.4 C.4.1.2.2).
 
         Raises:
-            Refused: it is none for this model.
-            InvalidKey: a key has a value by which nothing can be matched.
+            Refused: it is none for this model, or has a value by which nothing can be matched.
         """
-        search = Search(identifier, model, ae_title=self.app.ae_title)
-        async for answer in search.run(self.engine):
-            yield answer
+        if model == WORKLIST and self.worklist is not None:
+            return self.worklist.find(identifier, options)
+        search = Search(identifier, model, ae_title=self.app.ae_title, options=options, relational=relational)
+        return search.run(self.engine)
+
+    async def answer(self, request: FindRequest) -> AsyncGenerator[Dataset, None]:
+        """Finds: the handler for C-FIND."""
+        assert request.model is not None
+        async with aclosing(self.find(request.identifier, request.model)) as answers:
+            async for answer in answers:
+                yield answer
+
+    async def retrieve(self, request: RetrieveRequest) -> Sequence[Path]:
+        """Finds what to send: the handler for C-GET and C-MOVE."""
+        assert request.model is not None
+        return await self.instances(request.identifier, request.model)
 
     async def instances(self, identifier: Dataset, model: QueryModel = STUDY_ROOT) -> Sequence[Path]:
         """The files of what an identifier says by its unique keys (PS3.4 C.4.2.2).

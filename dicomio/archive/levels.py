@@ -1,45 +1,33 @@
-"""Query/Retrieve levels and what an identifier has to say about those above (PS3.4 C.4.1.2, C.4.2.2)."""
-
-from collections.abc import Mapping, Sequence
-from typing import Final
+"""What an identifier has to say at its level and about those above (PS3.4 C.4.1.2, C.4.2.2)."""
 
 from pydicom.dataset import Dataset
 
-from dicomio import PATIENT_ROOT, STUDY_ROOT, QueryModel, Refused, Status
-from dicomio.archive.attributes import INSTANCE, PATIENT, SERIES, STUDY
+from dicomio import QueryModel, Refused, Status
 from dicomio.matching import InvalidKey, Key, Single, UIDList, Universal, parse_key
-from dicomio.sop import PATIENT_STUDY_ONLY
+from dicomio.sop import UNIQUE_KEYS
 
-__all__ = ["FIND_MODELS", "UNIQUE_KEYS", "level_in", "unique_keys_above", "unique_keys_to_retrieve"]
+__all__ = ["level_in", "refused", "unique_keys_above", "unique_keys_to_retrieve"]
 
-ALL_LEVELS: Final = (PATIENT, STUDY, SERIES, INSTANCE)
-FIND_MODELS: Final[Mapping[QueryModel, Sequence[str]]] = {
-    PATIENT_ROOT: ALL_LEVELS,
-    STUDY_ROOT: ALL_LEVELS[1:],
-    PATIENT_STUDY_ONLY: ALL_LEVELS[:2],
-}
-UNIQUE_KEYS: Final[Mapping[str, str]] = {
-    PATIENT: "PatientID",
-    STUDY: "StudyInstanceUID",
-    SERIES: "SeriesInstanceUID",
-    INSTANCE: "SOPInstanceUID",
-}
+
+def refused(comment: str, tag: int) -> Refused:
+    """The error for an identifier that is not one of its SOP class (PS3.4 C.4.1.1.4, C.4.2.1.5, C.4.3.1.4)."""
+    return Refused(Status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS, comment, offending=[tag])
 
 
 def level_in(identifier: Dataset, model: QueryModel) -> str:
-    """The level of an identifier.
+    """The Query/Retrieve Level (0008,0052) of an identifier.
 
     Raises:
         Refused: the model has none of this name.
     """
     level = str(identifier.get("QueryRetrieveLevel") or "").strip()
-    if level not in FIND_MODELS.get(model, ()):
-        raise Refused(Status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS, f"{model.name} has no level {level[:16]!r}")
+    if level not in model.levels:
+        raise refused(f"{model.name} has no level {level[:16]!r}", 0x00080052)
     return level
 
 
-def unique_keys_above(identifier: Dataset, model: QueryModel, level: str, *, required: bool) -> dict[str, Key]:
-    """The unique keys of the levels above, each of which has one value (PS3.4 C.4.1.2.1, C.4.2.2.1).
+def unique_keys_above(identifier: Dataset, model: QueryModel, level: str, *, required: bool) -> dict[int, Key]:
+    """The unique keys of the levels above by tag, each of which has one value (PS3.4 C.4.1.2.1, C.4.2.2.1).
 
     Args:
         identifier: of the request.
@@ -50,39 +38,39 @@ def unique_keys_above(identifier: Dataset, model: QueryModel, level: str, *, req
     Raises:
         Refused: one is missing, or is not a single value.
     """
-    levels = FIND_MODELS[model]
-    found: dict[str, Key] = {}
-    for keyword in (UNIQUE_KEYS[above] for above in levels[: levels.index(level)]):
-        key = key_in(identifier, keyword)
+    found: dict[int, Key] = {}
+    for above in model.levels[: model.levels.index(level)]:
+        tag = UNIQUE_KEYS[above]
+        key = key_in(identifier, tag)
         if isinstance(key, Single):
-            found[keyword] = key
+            found[tag] = key
         elif required or not isinstance(key, Universal):
-            raise Refused(Status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS, f"{keyword} has to be one value at level {level}")
+            raise refused(f"the unique key of level {above} has to be one value", tag)
     return found
 
 
-def unique_keys_to_retrieve(identifier: Dataset, model: QueryModel, level: str) -> dict[str, Key]:
-    """The unique keys that say what to retrieve (PS3.4 C.4.2.2.1, C.4.3.2.1): at the level one UID or a list of them.
+def unique_keys_to_retrieve(identifier: Dataset, model: QueryModel, level: str) -> dict[int, Key]:
+    """The unique keys by tag that say what to retrieve (PS3.4 C.4.2.2.1, C.4.3.2.1): at the level one or several.
 
     Those of the levels above may be missing, as UIDs say enough.
 
     Raises:
         Refused: a key is missing, or has a value that it must not have.
     """
-    keyword = UNIQUE_KEYS[level]
-    key = key_in(identifier, keyword)
+    tag = UNIQUE_KEYS[level]
+    key = key_in(identifier, tag)
     if not isinstance(key, Single | UIDList):
-        raise Refused(Status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS, f"{keyword} has to say what is wanted at level {level}")
-    return unique_keys_above(identifier, model, level, required=False) | {keyword: key}
+        raise refused(f"the unique key of level {level} has to say what is wanted", tag)
+    return unique_keys_above(identifier, model, level, required=False) | {tag: key}
 
 
-def key_in(identifier: Dataset, keyword: str) -> Key:
+def key_in(identifier: Dataset, tag: int) -> Key:
     """What the identifier says for a unique key.
 
     Raises:
         Refused: it makes no sense.
     """
     try:
-        return parse_key(identifier[keyword]) if keyword in identifier else Universal()
+        return parse_key(identifier[tag]) if tag in identifier else Universal()
     except InvalidKey as error:
-        raise Refused(Status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS, str(error)) from error
+        raise refused(str(error), tag) from error

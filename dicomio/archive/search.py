@@ -24,9 +24,9 @@ from dicomio.archive.attributes import (
 from dicomio.archive.computed import COMPUTED
 from dicomio.archive.conditions import Condition, condition
 from dicomio.archive.header import LAST, Field
-from dicomio.archive.levels import level_in, unique_keys_above, unique_keys_to_retrieve
+from dicomio.archive.levels import level_in, refused, unique_keys_above, unique_keys_to_retrieve
 from dicomio.archive.schema import COLUMNS, instance, series, study
-from dicomio.matching import Key, MatchOptions, Range, Single, UIDList, Values, Wildcard, compile_query
+from dicomio.matching import InvalidKey, Key, MatchOptions, Range, Single, UIDList, Values, Wildcard, compile_query
 
 __all__ = ["Search", "paths_of"]
 
@@ -68,8 +68,8 @@ class Search:
         unsupported: the keys that cannot be matched or answered at this level.
 
     Raises:
-        Refused: the identifier is not one of this model (PS3.4 C.4.1.2.1).
-        InvalidKey: a key has a value by which nothing can be matched.
+        Refused: the identifier is not one of this model (PS3.4 C.4.1.2.1), or has a value by which nothing can be
+            matched.
     """
 
     def __init__(
@@ -87,7 +87,10 @@ class Search:
         self.ae_title = ae_title
         self.unsupported = [tag for tag in identifier.keys() if not self.supports(tag)]
         self.known = self.without_unsupported()
-        self.query = compile_query(self.known, options or MatchOptions())
+        try:
+            self.query = compile_query(self.known, options or MatchOptions())
+        except InvalidKey as error:
+            raise refused(str(error), error.tag) from error
         self.wanted = [f"{tag:08X}" for tag in self.known.keys() if tag not in NO_KEYS]
         self.computed = {key: COMPUTED[key] for key in self.wanted if key in COMPUTED}
         self.conditions, self.exact = self.compiled()
@@ -202,13 +205,13 @@ async def paths_of(engine: AsyncEngine, identifier: Dataset, model: QueryModel) 
         Refused: the identifier does not say what in a way that is allowed.
     """
     keys = unique_keys_to_retrieve(identifier, model, level_in(identifier, model))
-    wanted = {keyword: values_of(key) for keyword, key in keys.items()}
-    most = max(wanted, key=lambda keyword: len(wanted[keyword]))
+    wanted = {f"{tag:08X}": values_of(key) for tag, key in keys.items()}
+    most = max(wanted, key=lambda key: len(wanted[key]))
     found: list[str] = []
     async with engine.connect() as connection:
         for start in range(0, len(wanted[most]), MOST_UIDS):
             part = wanted | {most: wanted[most][start : start + MOST_UIDS]}
-            conditions = [COLUMNS[key_of(keyword)].column.in_(values) for keyword, values in part.items()]
+            conditions = [COLUMNS[key].column.in_(values) for key, values in part.items()]
             query = select(instance.c.path).select_from(TABLES[INSTANCE]).where(*conditions)
             ordered = query.order_by(study.c.id, series.c.id, instance.c.instance_number, instance.c.id)
             found += (await connection.execute(ordered)).scalars()

@@ -10,7 +10,8 @@ from typing import Final
 import pydicom
 from pydicom.dataset import Dataset
 
-from dicomio.matching import MatchOptions, Query, compile_query
+from dicomio.archive.levels import refused
+from dicomio.matching import InvalidKey, MatchOptions, Query, compile_query
 
 __all__ = ["Worklist"]
 
@@ -42,9 +43,12 @@ class Worklist:
         """The answers for entries that match (PS3.4 K.4.1).
 
         Raises:
-            InvalidKey: a key has a value by which nothing can be matched.
+            Refused: a key has a value by which nothing can be matched.
         """
-        query = compile_query(identifier, options or MatchOptions())
+        try:
+            query = compile_query(identifier, options or MatchOptions())
+        except InvalidKey as error:
+            raise refused(str(error), error.tag) from error
         entries = await self.entries()
         for start in range(0, len(entries), CHUNK):
             for answer in await asyncio.to_thread(answers, query, entries[start : start + CHUNK]):
