@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from dicomio import Application, StoreRequest
 
 
 class Redirect:
-    """Connections to anywhere go to `port` of the loopback, and whoever listens gets a free port.
+    """Connections to anywhere but 127.0.0.1 go to `port` of it, and whoever listens gets a free port.
 
     Attributes:
         port: where connections go.
@@ -34,7 +35,7 @@ def redirect(monkeypatch: pytest.MonkeyPatch) -> Redirect:
     async def create_connection(
         loop: asyncio.BaseEventLoop, factory: Callable[[], asyncio.BaseProtocol], host: str, port: int, **options: Any
     ) -> Any:
-        return await connect(loop, factory, "127.0.0.1", target.port, **options)
+        return await connect(loop, factory, "127.0.0.1", port if host == "127.0.0.1" else target.port, **options)
 
     async def create_server(
         loop: asyncio.BaseEventLoop,
@@ -53,10 +54,26 @@ def redirect(monkeypatch: pytest.MonkeyPatch) -> Redirect:
     return target
 
 
+@asynccontextmanager
+async def served(app: Application) -> AsyncIterator[dicomio.Client]:
+    """A client of an application that listens on a port of the loopback."""
+    async with (
+        dicomio.serve(app, "127.0.0.1", 0) as server,
+        dicomio.Client(f"{app.ae_title}@127.0.0.1:{server.port}", ae_title="TEST") as client,
+    ):
+        yield client
+
+
 @pytest.fixture
 def ct() -> Path:
     """A CT image in Explicit VR Little Endian."""
     return Path(str(get_testdata_file("CT_small.dcm")))
+
+
+@pytest.fixture
+def mr() -> Path:
+    """An MR image in Explicit VR Little Endian, of another patient."""
+    return Path(str(get_testdata_file("MR_small.dcm")))
 
 
 class Archive:
