@@ -36,17 +36,24 @@ from dicomio.identifiers import dataset, query
 from dicomio.implementation import VERSION as __version__
 from dicomio.opening import connect
 from dicomio.requests import (
+    ActionRequest,
+    CreateRequest,
+    DeleteRequest,
     EchoRequest,
+    EventReport,
     FindRequest,
+    GetRequest,
     Progress,
     Request,
     RetrieveRequest,
+    SetRequest,
     StoreProgress,
     StoreRequest,
     UnknownRequest,
 )
 from dicomio.responses import Responses
 from dicomio.server import Server, serve
+from dicomio.services.normalized import Answer
 from dicomio.services.query import Matches
 from dicomio.services.reply import Response
 from dicomio.services.retrieve import Retrieval
@@ -61,7 +68,9 @@ __all__ = [
     "QUERY",
     "STUDY_ROOT",
     "WORKLIST",
+    "ActionRequest",
     "Address",
+    "Answer",
     "Application",
     "Association",
     "AssociationAborted",
@@ -71,10 +80,14 @@ __all__ = [
     "ConnectFailed",
     "ConnectTimeout",
     "ConnectionLost",
+    "CreateRequest",
+    "DeleteRequest",
     "DicomError",
     "DicomTimeout",
     "EchoRequest",
+    "EventReport",
     "FindRequest",
+    "GetRequest",
     "Instance",
     "InvalidIdentifier",
     "InvalidInstance",
@@ -102,6 +115,7 @@ __all__ = [
     "RetrieveRequest",
     "Role",
     "Server",
+    "SetRequest",
     "Status",
     "StatusError",
     "StoreProgress",

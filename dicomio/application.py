@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import logging
 import ssl as tls
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import SimpleNamespace
 from typing import Any, Final, TypeAlias, TypeVar
@@ -13,13 +13,27 @@ import anyio.to_thread
 
 from dicomio import negotiation, sop, suboperations
 from dicomio.association import Association
-from dicomio.config import Address, Limits, Role, Timeout, checked_ae_title, checked_uid
+from dicomio.config import Address, Limits, PresentationContext, Role, Timeout, checked_ae_title, checked_uid
 from dicomio.errors import AssociationRejected, LocalProtocolError, Refused, StatusError
 from dicomio.negotiation import Supported
+from dicomio.opening import connect
 from dicomio.operations import Inbound
-from dicomio.requests import EchoRequest, FindRequest, Request, RetrieveRequest, StoreRequest, UnknownRequest
+from dicomio.requests import (
+    ActionRequest,
+    CreateRequest,
+    DeleteRequest,
+    EchoRequest,
+    EventReport,
+    FindRequest,
+    GetRequest,
+    Request,
+    RetrieveRequest,
+    SetRequest,
+    StoreRequest,
+    UnknownRequest,
+)
 from dicomio.server import DEFAULT_PORT, run, serve
-from dicomio.services import query, retrieve
+from dicomio.services import normalized, query, retrieve
 from dicomio.services.reply import answer, respond
 from dicomio.sop import QueryModel
 from dicomio.status import Status
@@ -48,7 +62,14 @@ REQUEST_TYPES: Mapping[int, type[Request]] = {
     CommandField.C_FIND_RQ: FindRequest,
     CommandField.C_GET_RQ: RetrieveRequest,
     CommandField.C_MOVE_RQ: RetrieveRequest,
+    CommandField.N_EVENT_REPORT_RQ: EventReport,
+    CommandField.N_GET_RQ: GetRequest,
+    CommandField.N_SET_RQ: SetRequest,
+    CommandField.N_ACTION_RQ: ActionRequest,
+    CommandField.N_CREATE_RQ: CreateRequest,
+    CommandField.N_DELETE_RQ: DeleteRequest,
 }
+NORMALIZED: Final = tuple(CommandField(field) for field in REQUEST_TYPES if CommandField(field).name.startswith("N_"))
 # What a handler that fails is answered with where no status is mapped to its exception: "unable to process" of the
 # service class (PS3.4 C.4), or Processing Failure.
 FAILURES: Mapping[int, Status] = {
@@ -190,6 +211,76 @@ class Application:
             lambda func: suboperations.performer(func, self.locate, self.ae_title, 1, pace),
         )
 
+    def n_create(self, *sop_classes: str) -> Callable[[F], F]:
+        """Registers a handler for N-CREATE; it gets a `CreateRequest`.
+
+        Handlers for DIMSE-N return `None` for Success, a status, a data set that goes with the response, or a tuple
+        of both; they raise `Refused` with the attributes at fault.
+
+        Args:
+            sop_classes: SOP class UIDs; meta SOP classes they are members of are accepted with them.
+        """
+        return self.registrar(CommandField.N_CREATE_RQ, checked_uids(sop_classes), normalized.performer)
+
+    def n_set(self, *sop_classes: str) -> Callable[[F], F]:
+        """Registers a handler for N-SET; it gets a `SetRequest`."""
+        return self.registrar(CommandField.N_SET_RQ, checked_uids(sop_classes), normalized.performer)
+
+    def n_get(self, *sop_classes: str) -> Callable[[F], F]:
+        """Registers a handler for N-GET; it gets a `GetRequest`.
+
+        It may return all attributes of the instance: those that were not asked for are left out, and those that do
+        not exist are listed in the response.
+        """
+        return self.registrar(CommandField.N_GET_RQ, checked_uids(sop_classes), normalized.performer)
+
+    def n_action(self, *sop_classes: str) -> Callable[[F], F]:
+        """Registers a handler for N-ACTION; it gets an `ActionRequest`."""
+        return self.registrar(CommandField.N_ACTION_RQ, checked_uids(sop_classes), normalized.performer)
+
+    def n_delete(self, *sop_classes: str) -> Callable[[F], F]:
+        """Registers a handler for N-DELETE; it gets a `DeleteRequest`."""
+        return self.registrar(CommandField.N_DELETE_RQ, checked_uids(sop_classes), normalized.performer)
+
+    def n_event_report(self, *sop_classes: str) -> Callable[[F], F]:
+        """Registers a handler for N-EVENT-REPORT; it gets an `EventReport`, as SCU of the SOP class."""
+        return self.registrar(CommandField.N_EVENT_REPORT_RQ, checked_uids(sop_classes), normalized.performer)
+
+    def connect(
+        self,
+        destination: str | Address,
+        *,
+        contexts: Iterable[str | PresentationContext],
+        roles: Mapping[str, Role] | None = None,
+        timeout: Timeout | float | None = 30.0,
+        limits: Limits | None = None,
+        ssl: tls.SSLContext | None = None,
+    ) -> connect:
+        """Opens an association on which this application serves what the peer asks for.
+
+        Args:
+            destination: AE title of one of the `destinations`, or an address.
+            contexts: what to propose.
+            roles: roles we want by SOP class, where they are not simply SCU.
+            timeout: deadlines; a number is the default of each.
+            limits: what the peer may send.
+            ssl: a TLS context; without it the connection is plain.
+
+        Raises:
+            ConnectFailed: the destination is not known, or cannot be reached; see `dicomio.connect` for the others.
+        """
+        return connect(
+            destination,
+            contexts=contexts,
+            ae_title=self.ae_title,
+            app=self,
+            roles=roles,
+            timeout=timeout,
+            limits=limits,
+            ssl=ssl,
+            locate=self.locate,
+        )
+
     async def locate(self, ae_title: str) -> Address | None:
         """The address of a destination; `None` where it is not known."""
         if isinstance(self.destinations, Mapping):
@@ -203,7 +294,7 @@ class Application:
     ) -> Callable[[F], F]:
         """The decorator that enters a handler for a kind of request."""
         if not uids:
-            raise TypeError(f"a handler for {CommandField(field).name} is registered for a query model, or several")
+            raise TypeError(f"a handler for {CommandField(field).name} needs to be told for what it is")
 
         def register(func: F) -> F:
             handlers = self.handlers.setdefault(field, {})
@@ -255,6 +346,12 @@ class Application:
     def supported(self, abstract_syntax: str) -> Supported | None:
         """What we accept for a SOP class, as follows from the handlers."""
         if abstract_syntax == sop.Verification:
+            return Supported(abstract_syntax, UNCOMPRESSED, Role.SCP)
+        members = (abstract_syntax, *sop.MEMBERS.get(abstract_syntax, ()))
+        if any(uid in self.handlers.get(CommandField.N_EVENT_REPORT_RQ, {}) for uid in members):
+            # Who reports events is SCP; many that do so leave out role selection.
+            return Supported(abstract_syntax, UNCOMPRESSED, Role.BOTH)
+        if any(uid in self.handlers.get(field, {}) for field in NORMALIZED for uid in members):
             return Supported(abstract_syntax, UNCOMPRESSED, Role.SCP)
         for field in QUERY_FIELDS:
             if abstract_syntax in self.handlers.get(field, {}):
@@ -332,6 +429,8 @@ class Application:
         if field == CommandField.C_ECHO_RQ and not handlers and not self.middlewares:
             answer(inbound, Status.SUCCESS)
             return None
+        if field in NORMALIZED:
+            return self.serve(inbound, self.normalized_handler(inbound))
         return self.serve(inbound, self.handler_for(field, inbound.context.abstract_syntax))
 
     def handler_for(self, field: int, abstract_syntax: str) -> Handler:
@@ -341,6 +440,16 @@ class Application:
         if found is None and field == CommandField.C_ECHO_RQ:
             return say_success
         return found or self.unknown_handler or refuse_unknown
+
+    def normalized_handler(self, inbound: Inbound) -> Handler:
+        """Who serves a DIMSE-N request: the SOP class that it names need not be the one that was negotiated."""
+        command = inbound.command
+        sop_class = command.affected_sop_class_uid or command.requested_sop_class_uid or inbound.context.abstract_syntax
+        found = self.handlers.get(command.field, {}).get(sop_class)
+        if found is not None:
+            return found
+        known = any(sop_class in self.handlers.get(field, {}) for field in NORMALIZED)
+        return self.unknown_handler or (refuse_unknown if known else refuse_class)
 
     async def serve(self, inbound: Inbound, handler: Handler) -> None:
         """One request from its command to its response, and what comes after."""
@@ -466,6 +575,11 @@ class Layer:
         return self.middleware(request, self.call_next)
 
 
+def checked_uids(uids: Sequence[str]) -> list[str]:
+    """UIDs, looked at one by one."""
+    return [checked_uid(uid) for uid in uids]
+
+
 def awaitable(func: Callable[..., Any]) -> Handler:
     """A function as something to await: a plain `def` runs in a worker thread, where `anyio.from_thread.run` works."""
     if inspect.iscoroutinefunction(func) or inspect.iscoroutinefunction(getattr(func, "__call__", None)):  # noqa: B004
@@ -492,6 +606,11 @@ def give_up(inbound: Inbound) -> None:
 async def say_success(request: Request) -> Status:
     """The handler for C-ECHO where none is registered."""
     return Status.SUCCESS
+
+
+async def refuse_class(request: Request) -> Status:
+    """The handler for DIMSE-N requests about a SOP class that is not served (PS3.7 C.5.17)."""
+    return Status.NO_SUCH_SOP_CLASS
 
 
 async def refuse_unknown(request: Request) -> Status:

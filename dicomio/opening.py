@@ -4,9 +4,9 @@ import asyncio
 import errno
 import os
 import ssl as tls
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from dicomio.association import Association
 from dicomio.buffers import SHARED
@@ -20,9 +20,12 @@ from dicomio.services.reply import answer
 from dicomio.session import UpperLayer
 from dicomio.status import Status
 
-__all__ = ["Serves", "connect", "proposals"]
+__all__ = ["Locate", "Serves", "connect", "proposals"]
 
 AE_TITLE = "DICOMIO"
+
+
+Locate: TypeAlias = Callable[[str], Awaitable[Address | None]]
 
 
 class Serves(Protocol):
@@ -81,6 +84,7 @@ class connect:  # used like a function
         ssl: a TLS context; without it the connection is plain.
         socket_options: `(level, name, value)` for the socket.
         strict: refuse deviations of the peer that are tolerated otherwise.
+        locate: finds an address by AE title; asked first where `address` is a text.
 
     Raises:
         ConnectFailed: the peer cannot be reached, or does not speak DICOM.
@@ -105,7 +109,10 @@ class connect:  # used like a function
         ssl: tls.SSLContext | None = None,
         socket_options: Sequence[tuple[int, int, int]] = (),
         strict: bool = False,
+        locate: Locate | None = None,
     ) -> None:
+        self.locate = locate
+        self.destination = address if isinstance(address, str) else ""
         self.address = Address.parse(address)
         self.contexts = proposals(contexts, roles)
         self.ae_title = checked_ae_title(ae_title)
@@ -165,6 +172,8 @@ class connect:  # used like a function
 
     async def open(self) -> Association:
         """Connects and negotiates."""
+        if self.locate is not None and self.destination:
+            self.address = await self.locate(self.destination) or self.address
         association = self.prepare()
         await self.connect(association)
         await negotiated(association)

@@ -14,17 +14,16 @@ from dicomio.client import Client
 from dicomio.config import Address, Limits
 from dicomio.datasets import Instance
 from dicomio.errors import DicomError, Refused
+from dicomio.opening import Locate
 from dicomio.requests import Progress, RetrieveRequest, StoreRequest
 from dicomio.services.storage import Priority, Source, StoreOptions
 from dicomio.status import Status
 from dicomio.threads import in_thread
 from dicomio.transfer import Outcome, Reserve, StoreMany, look_at
 
-__all__ = ["Locate", "SubOperations", "performer"]
+__all__ = ["SubOperations", "performer"]
 
 logger = logging.getLogger("dicomio.application")
-
-Locate = Callable[[str], Awaitable[Address | None]]
 
 # Seconds after which the peer hears that the operation goes on, even though no sub-operation has ended.
 HEARTBEAT: Final = 5.0

@@ -18,6 +18,10 @@ logger = logging.getLogger("dicomio.association")
 RESPONSE_BIT = 0x8000
 # N-EVENT-REPORT-RQ to N-DELETE-RQ
 NORMALIZED = range(CommandField.N_EVENT_REPORT_RQ, CommandField.N_DELETE_RQ + 1)
+# What stands in the way of a DIMSE-N request in its attributes, so that these are listed (PS3.7 C.5).
+ABOUT_ATTRIBUTES = (0x0105, 0x0106, 0x0107, 0x0116, 0x0120, 0x0121)
+# Responses that have an Attribute Identifier List (PS3.7 10.3).
+WITH_ATTRIBUTE_LIST = (CommandField.N_GET_RSP, CommandField.N_SET_RSP, CommandField.N_CREATE_RSP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +32,17 @@ class Response:
         status: Status (0000,0900).
         error_comment: Error Comment (0000,0902), where the peer sent one.
         offending_elements: Offending Element (0000,0901), tags as 32-bit numbers.
+        attribute_identifiers: Attribute Identifier List (0000,1005), likewise.
+        error_id: Error ID (0000,0903).
+        sop_instance_uid: Affected SOP Instance UID (0000,1000).
     """
 
     status: Status
     error_comment: str | None = None
     offending_elements: Sequence[int] = ()
+    attribute_identifiers: Sequence[int] = ()
+    error_id: int | None = None
+    sop_instance_uid: str | None = None
 
 
 def check(provider: DimseProvider, operation: str, reply: Reply) -> Response:
@@ -48,7 +58,14 @@ def check(provider: DimseProvider, operation: str, reply: Reply) -> Response:
     """
     command = reply.command
     status = Status(command.status if command.status is not None else 0xC000)
-    response = Response(status, command.error_comment, command.offending_elements)
+    response = Response(
+        status,
+        command.error_comment,
+        command.offending_elements,
+        command.attribute_identifiers,
+        command.error_id,
+        command.affected_sop_instance_uid,
+    )
     if status.is_failure:
         comment = f": {command.error_comment}" if command.error_comment else ""
         raise StatusError(f"{provider.peer} answered {operation} with {status}{comment}", response)
@@ -63,11 +80,14 @@ def response_to(inbound: Inbound, status: int, comment: str = "", *, offending: 
         affected_sop_class_uid=request.affected_sop_class_uid or request.requested_sop_class_uid,
         status=int(status),
         error_comment=comment or None,
-        offending_elements=tuple(offending),
     )
     if request.field == CommandField.C_STORE_RQ or request.field in NORMALIZED:
         # Other messages have no such element, and a peer that sends one all the same does not get it back.
         response.affected_sop_instance_uid = request.affected_sop_instance_uid or request.requested_sop_instance_uid
+    if status in ABOUT_ATTRIBUTES and response.field in WITH_ATTRIBUTE_LIST:
+        response.attribute_identifiers = tuple(offending)
+    else:
+        response.offending_elements = tuple(offending)
     return response
 
 

@@ -6,13 +6,15 @@ from contextlib import AbstractAsyncContextManager
 
 from pydicom.dataset import Dataset
 
-from dicomio.config import PresentationContext, checked_ae_title
+from dicomio.config import PresentationContext, Role, checked_ae_title
 from dicomio.dimse import DimseProvider
 from dicomio.requests import Progress, StoreProgress, StoreRequest
 from dicomio.responses import Channel, Responses
-from dicomio.services import query, retrieve, verification
+from dicomio.services import normalized, query, retrieve, verification
+from dicomio.services.normalized import Answer
 from dicomio.services.operation import Operation
 from dicomio.services.query import Matches
+from dicomio.services.reply import Response
 from dicomio.services.retrieve import Retrieval, RetrieveOperation
 from dicomio.services.storage import (
     Priority,
@@ -24,6 +26,7 @@ from dicomio.services.storage import (
     send_store,
 )
 from dicomio.sop import STUDY_ROOT, QueryModel
+from dicomio.wire.commands import Command, CommandField
 
 __all__ = ["ServiceUser"]
 
@@ -184,3 +187,181 @@ class ServiceUser(ABC):
                 return await retrieve.send_get(provider, sop_class, identifier, priority, channel, operation)
 
         return Retrieval(work)
+
+    async def n_create(
+        self,
+        sop_class: str,
+        instance: str | None,
+        attributes: Dataset | None = None,
+        *,
+        negotiated_as: str | None = None,
+    ) -> Answer:
+        """Creates an instance (N-CREATE, PS3.7 10.1.5).
+
+        Args:
+            sop_class: SOP class UID.
+            instance: SOP Instance UID, `None` to leave the choice to the peer.
+            attributes: that the instance is to have.
+            negotiated_as: abstract syntax of the presentation context, where that is a meta SOP class, or another one
+                of the same service.
+
+        Returns:
+            The attributes that the peer sent back; `response.sop_instance_uid` tells what it chose.
+
+        Raises:
+            StatusError: the peer answered with a Failure status; `response` lists attributes at fault.
+            NoPresentationContext: the peer does not support the SOP class.
+            DicomError: the association is over or could not be opened.
+        """
+        command = Command(
+            CommandField.N_CREATE_RQ, affected_sop_class_uid=sop_class, affected_sop_instance_uid=instance
+        )
+        return await self._invoke(command, sop_class, attributes, negotiated_as)
+
+    async def n_set(
+        self, sop_class: str, instance: str, modifications: Dataset, *, negotiated_as: str | None = None
+    ) -> Answer:
+        """Changes attributes of an instance (N-SET, PS3.7 10.1.3).
+
+        Args:
+            sop_class: SOP class UID.
+            instance: SOP Instance UID.
+            modifications: the attributes that change.
+            negotiated_as: as for `n_create`.
+
+        Returns:
+            The attributes that the peer sent back.
+
+        Raises:
+            StatusError: the peer answered with a Failure status; `response` lists attributes at fault.
+            NoPresentationContext: the peer does not support the SOP class.
+            DicomError: the association is over or could not be opened.
+        """
+        command = Command(CommandField.N_SET_RQ, requested_sop_class_uid=sop_class, requested_sop_instance_uid=instance)
+        return await self._invoke(command, sop_class, modifications, negotiated_as)
+
+    async def n_get(
+        self, sop_class: str, instance: str, *attributes: int | str, negotiated_as: str | None = None
+    ) -> Answer:
+        """Reads attributes of an instance (N-GET, PS3.7 10.1.2).
+
+        Args:
+            sop_class: SOP class UID.
+            instance: SOP Instance UID.
+            attributes: keywords or tags of those that are wanted; all of them where none is given.
+            negotiated_as: as for `n_create`.
+
+        Returns:
+            The attributes. Where some do not exist its status is a Warning and `response` lists them.
+
+        Raises:
+            StatusError: the peer answered with a Failure status.
+            ValueError: a keyword is not in the data dictionary.
+            NoPresentationContext: the peer does not support the SOP class.
+            DicomError: the association is over or could not be opened.
+        """
+        command = Command(
+            CommandField.N_GET_RQ,
+            requested_sop_class_uid=sop_class,
+            requested_sop_instance_uid=instance,
+            attribute_identifiers=normalized.tags_of(attributes),
+        )
+        return await self._invoke(command, sop_class, None, negotiated_as)
+
+    async def n_delete(self, sop_class: str, instance: str, *, negotiated_as: str | None = None) -> Response:
+        """Deletes an instance (N-DELETE, PS3.7 10.1.6).
+
+        Args:
+            sop_class: SOP class UID.
+            instance: SOP Instance UID.
+            negotiated_as: as for `n_create`.
+
+        Raises:
+            StatusError: the peer answered with a Failure status.
+            NoPresentationContext: the peer does not support the SOP class.
+            DicomError: the association is over or could not be opened.
+        """
+        command = Command(
+            CommandField.N_DELETE_RQ, requested_sop_class_uid=sop_class, requested_sop_instance_uid=instance
+        )
+        return (await self._invoke(command, sop_class, None, negotiated_as)).response
+
+    async def n_action(
+        self,
+        sop_class: str,
+        instance: str,
+        action_type: int,
+        information: Dataset | None = None,
+        *,
+        negotiated_as: str | None = None,
+    ) -> Answer:
+        """Has something done to an instance (N-ACTION, PS3.7 10.1.4).
+
+        Args:
+            sop_class: SOP class UID.
+            instance: SOP Instance UID.
+            action_type: Action Type ID.
+            information: Action Information.
+            negotiated_as: as for `n_create`.
+
+        Returns:
+            The action reply.
+
+        Raises:
+            StatusError: the peer answered with a Failure status.
+            NoPresentationContext: the peer does not support the SOP class.
+            DicomError: the association is over or could not be opened.
+        """
+        command = Command(
+            CommandField.N_ACTION_RQ,
+            requested_sop_class_uid=sop_class,
+            requested_sop_instance_uid=instance,
+            action_type_id=action_type,
+        )
+        return await self._invoke(command, sop_class, information, negotiated_as)
+
+    async def n_event_report(
+        self,
+        sop_class: str,
+        instance: str,
+        event_type: int,
+        information: Dataset | None = None,
+        *,
+        negotiated_as: str | None = None,
+    ) -> Answer:
+        """Reports an event of an instance, as its SCP (N-EVENT-REPORT, PS3.7 10.1.1).
+
+        Args:
+            sop_class: SOP class UID.
+            instance: SOP Instance UID.
+            event_type: Event Type ID.
+            information: Event Information.
+            negotiated_as: as for `n_create`.
+
+        Returns:
+            The event reply.
+
+        Raises:
+            StatusError: the peer answered with a Failure status.
+            NoPresentationContext: the peer does not support the SOP class in that role.
+            DicomError: the association is over or could not be opened.
+        """
+        command = Command(
+            CommandField.N_EVENT_REPORT_RQ,
+            affected_sop_class_uid=sop_class,
+            affected_sop_instance_uid=instance,
+            event_type_id=event_type,
+        )
+        return await self._invoke(command, sop_class, information, negotiated_as, Role.SCP)
+
+    async def _invoke(
+        self,
+        command: Command,
+        sop_class: str,
+        data_set: Dataset | None,
+        negotiated_as: str | None,
+        role: Role = Role.SCU,
+    ) -> Answer:
+        """Any of the six."""
+        async with self.reserve(normalized.proposals(sop_class, negotiated_as, role)) as provider:
+            return await normalized.invoke(provider, command, data_set, negotiated_as=negotiated_as, role=role)

@@ -11,6 +11,18 @@ from dicomio.sop.models import *
 from dicomio.sop.storage import *
 from dicomio.sop.syntaxes import *
 
+# What a presentation context for a meta SOP class, or for one of several of a service, can be used for beside itself
+# (PS3.4 H.2.2.2, CC.3.1.2: requests name Unified Procedure Step Push, whichever of the five was negotiated).
+PRINT = (classes.BasicFilmSession, classes.BasicFilmBox, classes.Printer)
+MEMBERS: Mapping[str, tuple[str, ...]] = {
+    classes.BasicGrayscalePrintManagementMeta: (*PRINT, classes.BasicGrayscaleImageBox),
+    classes.BasicColorPrintManagementMeta: (*PRINT, classes.BasicColorImageBox),
+    classes.UnifiedProcedureStepWatch: (classes.UnifiedProcedureStepPush,),
+    classes.UnifiedProcedureStepPull: (classes.UnifiedProcedureStepPush,),
+    classes.UnifiedProcedureStepEvent: (classes.UnifiedProcedureStepPush,),
+    classes.UnifiedProcedureStepQuery: (classes.UnifiedProcedureStepPush,),
+}
+
 # Keyword by UID, for people to read.
 NAMES: Mapping[str, str] = {
     uid: name
