@@ -245,7 +245,7 @@ class Archive:
             identifier: as `dicomio.query` makes it.
             model: Patient Root, Study Root, Patient/Study Only, or Modality Worklist.
             options: how keys are compared.
-            relational: whether unique keys of higher levels may be left out (PS3.4 C.4.1.2.2).
+            relational: whether keys of higher levels may be anything (PS3.4 C.4.1.2.2).
 
         Raises:
             Refused: it is none for this model, or has a value by which nothing can be matched.

@@ -124,9 +124,13 @@ def element(tag: int, field: Field) -> DataElement:
     vr, value = field
     if vr == "SQ":
         return DataElement(tag, vr, [dataset(item) for item in value])  # type: ignore[arg-type]  # fields, as it is SQ
+    vr = "US" if vr == "US or SS" else vr
     if isinstance(value, list):
-        value = value[0] if len(value) == 1 else value  # type: ignore[assignment]
-    return DataElement(tag, vr if vr != "US or SS" else "US", value, validation_mode=IGNORE)
+        return DataElement(tag, vr, value[0] if len(value) == 1 else value, validation_mode=IGNORE)
+    try:
+        return DataElement(tag, vr, value, validation_mode=IGNORE)
+    except Exception:  # a text that is no number, and whatever else pydicom refuses
+        return DataElement(tag, vr, value.split("\\"), already_converted=True)
 
 
 def dataset(fields: Fields) -> Dataset:

@@ -20,6 +20,7 @@ MOST_PIECES: Final = 4
 NOT_LITERAL: Final = re.compile(r"[*?]")
 NOT_LITERAL_IN_NAME: Final = re.compile(r"[*?^=]")
 SPECIAL: Final = re.compile(r"[/%_]")
+TEXTS: Final = frozenset({"CS", "LO", "SH", "UI"})
 LAST_BEFORE_SURROGATES: Final = 0xD7FF
 
 
@@ -46,7 +47,8 @@ def condition(key: Key, kind: Kind) -> Condition | None:
                 return None
             return Condition(or_(*(part.sql for part in parts)), all(part.exact for part in parts))
         case Empty():
-            return Condition(column.is_(None) if kind.vr == "IS" else column == "", True)
+            # What makes no sense as a date is not empty, though nothing is in its column.
+            return Condition(column.is_(None) if kind.vr == "IS" else column == "", kind.vr in TEXTS)
         case UIDList(uids) if kind.vr == "UI" and len(uids) <= MOST_VALUES:
             return Condition(column.in_(sorted(uids)), True)
         case Single(_, vr) if vr == kind.vr:

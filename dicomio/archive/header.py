@@ -14,6 +14,7 @@ from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.datadict import dictionary_VR
 
 from dicomio import Instance, InvalidInstance
+from dicomio.datasets import encode
 from dicomio.sop import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 __all__ = ["LAST", "Field", "Fields", "Header", "read_header"]
@@ -101,10 +102,8 @@ def read_header(path: Path) -> Header:
     instance = Instance.open(path)
     syntax = instance.transfer_syntax
     if syntax == DeflatedExplicitVRLittleEndian:
-        ds = instance.dataset()
-        instance_plain = Instance.from_dataset(ds, ImplicitVRLittleEndian)
-        walker = Walker(-1, 0, instance_plain.length, instance_plain.data or b"")
-        return Header(instance, walker.read(implicit=True, little=True))
+        plain = encode(instance.dataset(), ImplicitVRLittleEndian)
+        return Header(instance, Walker(-1, 0, len(plain), plain).read(implicit=True, little=True))
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         walker = Walker(descriptor, instance.offset, instance.offset + instance.length)

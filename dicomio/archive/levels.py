@@ -26,7 +26,7 @@ def level_in(identifier: Dataset, model: QueryModel) -> str:
     return level
 
 
-def unique_keys_above(identifier: Dataset, model: QueryModel, level: str, *, required: bool) -> dict[int, Key]:
+def unique_keys_above(identifier: Dataset, model: QueryModel, level: str, *, required: bool = True) -> dict[int, Key]:
     """The unique keys of the levels above by tag, each of which has one value (PS3.4 C.4.1.2.1, C.4.2.2.1).
 
     Args:

@@ -62,7 +62,7 @@ class Search:
         model: the query model.
         ae_title: from where the objects can be retrieved.
         options: how keys are compared.
-        relational: whether unique keys of higher levels may be left out, as negotiated (PS3.4 C.5.1.1).
+        relational: whether keys of higher levels may be anything, as negotiated (PS3.4 C.4.1.2.2).
 
     Attributes:
         unsupported: the keys that cannot be matched or answered at this level.
@@ -82,7 +82,8 @@ class Search:
         relational: bool = False,
     ) -> None:
         self.level = level_in(identifier, model)
-        unique_keys_above(identifier, model, self.level, required=not relational)
+        if not relational:
+            unique_keys_above(identifier, model, self.level)
         self.identifier = identifier
         self.ae_title = ae_title
         self.unsupported = [tag for tag in identifier.keys() if not self.supports(tag)]
