@@ -114,7 +114,7 @@ def test_iterating_a_model_gives_what_to_propose() -> None:
     ]
     assert list(sop.COMPOSITE_INSTANCE_ROOT) == ["1.2.840.10008.5.1.4.1.2.4.2", "1.2.840.10008.5.1.4.1.2.4.3"]
     assert list(sop.WORKLIST) == ["1.2.840.10008.5.1.4.31"]
-    assert sop.QUERY == (*sop.STUDY_ROOT, *sop.PATIENT_ROOT)
+    assert sop.QUERY == (sop.Verification, *sop.STUDY_ROOT, *sop.PATIENT_ROOT)
 
 
 def test_a_private_model() -> None:

@@ -180,5 +180,6 @@ UNIQUE_KEYS = {
     "FRAME": 0x00080018,
 }
 
-# The SOP classes for which any of these models is asked: what a client proposes that only queries.
-QUERY = tuple(uid for model in (STUDY_ROOT, PATIENT_ROOT) for uid in model)
+# What a client proposes that only queries: the SOP classes of these models, and Verification to look whether the peer
+# is there.
+QUERY = (classes.Verification, *STUDY_ROOT, *PATIENT_ROOT)
