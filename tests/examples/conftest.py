@@ -1,7 +1,7 @@
 """Runs programs that name hosts and ports which are not there, by sending their connections where the test listens."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import pytest
 from pydicom.data import get_testdata_file
 
 import dicomio
-from dicomio import Application, StoreRequest
+from dicomio import STUDY_ROOT, Address, Application, EchoRequest, FindRequest, RetrieveRequest, StoreRequest
 
 
 class Redirect:
@@ -96,5 +96,50 @@ async def archive(redirect: Redirect, tmp_path: Path) -> AsyncIterator[Archive]:
     found = Archive(tmp_path / "archive")
     async with dicomio.serve(found.app, "127.0.0.1", 0) as server:
         found.server = server
+        redirect.port = server.port
+        yield found
+
+
+class Pacs:
+    """A query/retrieve SCP in the test: it has `count` studies to find, and some files to send.
+
+    Attributes:
+        files: what it sends, whatever is asked for.
+        closed: whether its C-FIND handler has ended.
+        echoes: how often it was asked for a sign of life.
+    """
+
+    def __init__(self, files: Sequence[Path], destination: Address) -> None:
+        self.app = Application("PACS", destinations={destination.ae_title: destination})
+        self.files = files
+        self.count = 100
+        self.closed = False
+        self.echoes = 0
+
+        @self.app.find(STUDY_ROOT)
+        async def find(request: FindRequest) -> AsyncIterator[Mapping[str, Any]]:
+            try:
+                for number in range(self.count):
+                    yield {"StudyInstanceUID": f"1.2.{number}", "PatientID": "1234", "StudyDate": "20240101"}
+                await asyncio.Event().wait()  # there is always more to find, until it is cancelled
+            finally:
+                self.closed = True
+
+        @self.app.get(STUDY_ROOT)
+        @self.app.move(STUDY_ROOT, pace=0)
+        async def retrieve(request: RetrieveRequest) -> Sequence[Path]:
+            return self.files
+
+        @self.app.echo()
+        async def echo(request: EchoRequest) -> None:
+            self.echoes += 1
+
+
+@pytest.fixture
+async def pacs(archive: Archive, redirect: Redirect, ct: Path, mr: Path) -> AsyncIterator[Pacs]:
+    """A query/retrieve SCP that every connection of the program leads to, and that knows the archive."""
+    assert archive.server is not None
+    found = Pacs([ct, mr], Address("ARCHIVE", "127.0.0.1", archive.server.port))
+    async with dicomio.serve(found.app, "127.0.0.1", 0) as server:
         redirect.port = server.port
         yield found

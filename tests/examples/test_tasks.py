@@ -2,15 +2,18 @@
 
 import asyncio
 import runpy
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
+from pydicom import Dataset, dcmread
 
 import dicomio
-from dicomio import Application
-from dicomio.testing import connected
-from tests.examples.conftest import Archive, Redirect
+from dicomio import Application, query
+from dicomio.matching import matches, project
+from tests.examples.conftest import Archive, Pacs, Redirect, served
 
 PROGRAMS = Path(__file__).parent / "tasks"
 
@@ -55,17 +58,46 @@ async def test_03_store_folder(
     assert callable(names["main"])
 
 
-async def test_08_the_store_part_of_an_scp(
-    redirect: Redirect, ct: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_04_find(pacs: Pacs, capsys: pytest.CaptureFixture[str]) -> None:
+    await asyncio.to_thread(run_program, "04_find.py")
+    assert capsys.readouterr().out.splitlines() == [f"1.2.{number}" for number in range(100)]
+    assert pacs.closed
+
+
+async def test_05_move(pacs: Pacs, archive: Archive, capsys: pytest.CaptureFixture[str]) -> None:
+    await asyncio.to_thread(run_program, "05_move.py")
+    assert capsys.readouterr().out.splitlines() == ["1/2", "0x0000 Success []"]
+    assert [await data_set(path) for path in archive.saved] == [await data_set(path) for path in pacs.files]
+
+
+async def test_06_get(pacs: Pacs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    await asyncio.to_thread(run_program, "06_get.py")
+    for sent in pacs.files:
+        uid = (await asyncio.to_thread(dicomio.Instance.open, sent)).sop_instance_uid
+        assert await data_set(tmp_path / f"{uid}.dcm") == await data_set(sent)
+
+
+async def test_08_the_composite_services_of_an_scp(
+    archive: Archive, ct: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    app: Application = runpy.run_path(str(PROGRAMS / "08_scp_store.py"))["app"]
-    async with connected(app) as association:
-        response = await association.store(ct)
-        assert response.status == dicomio.Status.SUCCESS
-    saved = list((tmp_path / "inbox").iterdir())
-    assert len(saved) == 1
-    assert await data_set(saved[0]) == await data_set(ct)
+    index: dict[Path, Dataset] = {}
+    program = ModuleType("archive")
+    vars(program)["find_rows"] = lambda wanted: [project(wanted, ds) for ds in index.values() if matches(wanted, ds)]
+    vars(program)["find_paths"] = lambda wanted: [path for path, ds in index.items() if matches(wanted, ds)]
+    monkeypatch.setitem(sys.modules, "archive", program)
+    app: Application = runpy.run_path(str(PROGRAMS / "08_scp_composite.py"))["app"]
+    async with served(app) as client:
+        assert (await client.store(ct)).status == dicomio.Status.SUCCESS
+        (saved,) = (tmp_path / "inbox").iterdir()
+        index[saved] = await asyncio.to_thread(dcmread, saved)
+        (study,) = await client.find(query("STUDY", PatientID="1CT1", StudyInstanceUID=""))
+        async with client.get(query("STUDY", StudyInstanceUID=study.StudyInstanceUID)) as instances:
+            got = [await instance.read() async for instance in instances]
+        moved = await client.move(query("STUDY", StudyInstanceUID=study.StudyInstanceUID), to="WORKSTATION")
+    assert moved.completed == 1
+    assert [await data_set(saved), *got, await data_set(archive.saved[0])] == [await data_set(ct)] * 3
 
 
 async def test_10_embedded_in_a_web_application(redirect: Redirect, ct: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,6 +121,12 @@ async def test_11_a_test_with_both_sides_in_memory(ct: Path, tmp_path: Path, mon
     monkeypatch.chdir(tmp_path)
     (tmp_path / "ct.dcm").write_bytes(ct.read_bytes())
     await runpy.run_path(str(PROGRAMS / "11_test_fixture.py"))["test_store"]()
+
+
+async def test_12_cancel_and_timeouts(pacs: Pacs) -> None:
+    await asyncio.to_thread(run_program, "12_cancel_timeouts.py")
+    assert pacs.closed
+    assert pacs.echoes == 1
 
 
 async def data_set(path: Path) -> bytes:
