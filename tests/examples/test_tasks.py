@@ -3,6 +3,7 @@
 import asyncio
 import runpy
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,8 +12,9 @@ import pytest
 from pydicom import Dataset, dcmread
 
 import dicomio
-from dicomio import Application, query
+from dicomio import Status, dataset, query
 from dicomio.matching import matches, project
+from dicomio.sop import ModalityPerformedProcedureStep as MPPS
 from tests.examples.conftest import Archive, Pacs, Redirect, served
 
 PROGRAMS = Path(__file__).parent / "tasks"
@@ -78,26 +80,51 @@ async def test_06_get(pacs: Pacs, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert await data_set(tmp_path / f"{uid}.dcm") == await data_set(sent)
 
 
-async def test_08_the_composite_services_of_an_scp(
-    archive: Archive, ct: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    index: dict[Path, Dataset] = {}
-    program = ModuleType("archive")
-    vars(program)["find_rows"] = lambda wanted: [project(wanted, ds) for ds in index.values() if matches(wanted, ds)]
-    vars(program)["find_paths"] = lambda wanted: [path for path, ds in index.items() if matches(wanted, ds)]
-    monkeypatch.setitem(sys.modules, "archive", program)
-    app: Application = runpy.run_path(str(PROGRAMS / "08_scp_composite.py"))["app"]
-    async with served(app) as client:
-        assert (await client.store(ct)).status == dicomio.Status.SUCCESS
+class TestScp:
+    """08_scp.py"""
+
+    @pytest.fixture
+    def index(self) -> dict[Path, Dataset]:
+        """What the program finds: data sets by the path of their files."""
+        return {}
+
+    @pytest.fixture
+    async def client(
+        self, archive: Archive, index: dict[Path, Dataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> AsyncIterator[dicomio.Client]:
+        """Of the program, which knows the archive of the test as a destination."""
+        monkeypatch.chdir(tmp_path)
+        module = ModuleType("archive")
+        vars(module).update(
+            find_rows=lambda wanted: [project(wanted, ds) for ds in index.values() if matches(wanted, ds)],
+            find_paths=lambda wanted: [path for path, ds in index.items() if matches(wanted, ds)],
+            steps={},
+        )
+        monkeypatch.setitem(sys.modules, "archive", module)
+        async with served(runpy.run_path(str(PROGRAMS / "08_scp.py"))["app"]) as client:
+            yield client
+
+    async def test_stores_finds_and_sends(
+        self, client: dicomio.Client, index: dict[Path, Dataset], archive: Archive, ct: Path, tmp_path: Path
+    ) -> None:
+        assert (await client.store(ct)).status == Status.SUCCESS
         (saved,) = (tmp_path / "inbox").iterdir()
         index[saved] = await asyncio.to_thread(dcmread, saved)
-        (study,) = await client.find(query("STUDY", PatientID="1CT1", StudyInstanceUID=""))
-        async with client.get(query("STUDY", StudyInstanceUID=study.StudyInstanceUID)) as instances:
-            got = [await instance.read() async for instance in instances]
-        moved = await client.move(query("STUDY", StudyInstanceUID=study.StudyInstanceUID), to="WORKSTATION")
-    assert moved.completed == 1
-    assert [await data_set(saved), *got, await data_set(archive.saved[0])] == [await data_set(ct)] * 3
+        (found,) = await client.find(query("STUDY", PatientID="1CT1", StudyInstanceUID=""))
+        study = query("STUDY", StudyInstanceUID=found.StudyInstanceUID)
+        async with client.get(study) as instances:
+            (got,) = [await instance.read() async for instance in instances]
+        assert (await client.move(study, to="WORKSTATION")).completed == 1
+        (moved,) = archive.saved
+        assert await data_set(saved) == got == await data_set(moved) == await data_set(ct)
+
+    async def test_keeps_procedure_steps(self, client: dicomio.Client) -> None:
+        await client.n_create(MPPS, "1.2.3", dataset(PerformedProcedureStepStatus="IN PROGRESS"))
+        with pytest.raises(dicomio.StatusError) as refusal:
+            await client.n_create(MPPS, "1.2.3", dataset(PerformedProcedureStepStatus="IN PROGRESS"))
+        assert refusal.value.status == Status.DUPLICATE_SOP_INSTANCE
+        step = await client.n_set(MPPS, "1.2.3", dataset(PerformedProcedureStepStatus="COMPLETED"))
+        assert step.PerformedProcedureStepStatus == "COMPLETED"
 
 
 async def test_10_embedded_in_a_web_application(redirect: Redirect, ct: Path, monkeypatch: pytest.MonkeyPatch) -> None:
