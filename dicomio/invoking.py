@@ -172,8 +172,8 @@ class Invoker(ABC):
         if self.pending.get(pending.message_id) is not pending:
             return
         self.post_cancel(pending)
-        if self.timeout.cancel is not None:
-            pending.deadline.set(self.loop.time() + self.timeout.cancel)
+        limit = self.timeout.cancel
+        pending.deadline.set(self.loop.time() + limit if limit is not None else None)
 
     def post_cancel(self, pending: Pending) -> None:
         # What has ended, or is about to, needs not be cancelled.

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from types import TracebackType
 from typing import Any, Final, Generic, Self, TypeVar
 
+from dicomio.errors import LocalProtocolError
+
 __all__ = ["Channel", "Responses"]
 
 T = TypeVar("T")
@@ -23,13 +25,15 @@ class Channel(Generic[T]):
         capacity: items that may wait to be taken while the producer goes on.
         closed: nobody will take another item.
         failed: whoever took the last item did not get to the end of what was to be done with it.
+        left: items that were waiting to be taken when it was closed.
     """
 
-    __slots__ = ("capacity", "closed", "failed", "items", "taken", "waiting")
+    __slots__ = ("capacity", "closed", "failed", "items", "left", "taken", "waiting")
 
     def __init__(self, *, closed: bool = False) -> None:
         self.capacity = 0
         self.items: deque[T] = deque()
+        self.left: list[T] = []
         self.taken = asyncio.Event()
         self.waiting: asyncio.Future[None] | None = None
         self.closed = closed
@@ -61,6 +65,7 @@ class Channel(Generic[T]):
         """Nobody will take another item; a producer that waits goes on."""
         if not self.closed:
             self.failed = failed or bool(self.items)
+            self.left = list(self.items)
         self.closed = True
         self.items.clear()
         self.taken.set()
@@ -99,15 +104,25 @@ class Responses(Generic[T, R]):
         if self._channel is not None:
             self._channel.close()
         try:
-            return await asyncio.shield(self._task)
+            return await self._result_of(self._task)
         except asyncio.CancelledError:
             self._stop()
+            raise
+
+    async def _result_of(self, work: asyncio.Future[R]) -> R:
+        """What the work has come to; that it was ended early is not to cancel whoever asks afterwards."""
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if work.cancelled() and task is not None and not task.cancelling():
+                raise LocalProtocolError("the request was ended early, so that there is no result") from None
             raise
 
     async def _directly(self) -> R:
         """Does the work in the task that awaits it; whoever awaits it again gets the same result."""
         if self._outcome is not None:
-            return await asyncio.shield(self._outcome)
+            return await self._result_of(self._outcome)
         outcome = self._outcome = asyncio.get_running_loop().create_future()
         try:
             result = await self._work(NOBODY)
@@ -131,7 +146,8 @@ class Responses(Generic[T, R]):
         channel.taken.set()
         while not channel.items:
             if task.done():
-                task.result()
+                if not task.cancelled():
+                    task.result()
                 raise StopAsyncIteration
             channel.waiting = asyncio.get_running_loop().create_future()
             try:

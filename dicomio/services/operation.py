@@ -7,7 +7,7 @@ from pydicom.dataset import Dataset
 
 from dicomio.datasets import encode
 from dicomio.dimse import DimseProvider
-from dicomio.errors import DicomError
+from dicomio.errors import DicomError, StatusError
 from dicomio.negotiation import AcceptedContext
 from dicomio.operations import Pending, Reply
 from dicomio.services.reply import Response, check
@@ -61,9 +61,12 @@ class Operation:
         Raises:
             StatusError: it is a Failure.
         """
-        status = reply.command.status
-        self.response = Response(Status(status if status is not None else Status.CANNOT_UNDERSTAND))
-        self.response = check(provider, operation, reply)
+        try:
+            self.response = check(provider, operation, reply)
+        except StatusError as error:
+            assert isinstance(error.response, Response)
+            self.response = error.response
+            raise
 
     async def ended(self) -> None:
         """Waits until the peer has ended it."""

@@ -109,7 +109,7 @@ async def send_find(
                     found.append(match)
                 else:
                     await channel.put(match)
-    return found
+    return [*channel.left, *found]
 
 
 # as SCP
