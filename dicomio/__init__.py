@@ -5,6 +5,7 @@ are decorated functions. `dicomio.sop` has the names of SOP classes and transfer
 two sides without a socket.
 """
 
+from dicomio.admission import Access
 from dicomio.application import Application, Proposal
 from dicomio.association import Association
 from dicomio.client import Client, echo
@@ -32,6 +33,7 @@ from dicomio.errors import (
     StatusError,
     WriteTimeout,
 )
+from dicomio.extensions import Identity, QueryExtension, StorageExtension
 from dicomio.identifiers import dataset, query
 from dicomio.implementation import VERSION as __version__
 from dicomio.opening import connect
@@ -62,12 +64,14 @@ from dicomio.session import UpperLayer
 from dicomio.sop import PATIENT_ROOT, QUERY, STUDY_ROOT, WORKLIST, QueryModel
 from dicomio.status import Status
 from dicomio.transfer import Outcome, Outcomes
+from dicomio.wire.items import CommonExtendedNegotiation
 
 __all__ = [
     "PATIENT_ROOT",
     "QUERY",
     "STUDY_ROOT",
     "WORKLIST",
+    "Access",
     "ActionRequest",
     "Address",
     "Answer",
@@ -77,6 +81,7 @@ __all__ = [
     "AssociationRejected",
     "AssociationReleased",
     "Client",
+    "CommonExtendedNegotiation",
     "ConnectFailed",
     "ConnectTimeout",
     "ConnectionLost",
@@ -88,6 +93,7 @@ __all__ = [
     "EventReport",
     "FindRequest",
     "GetRequest",
+    "Identity",
     "Instance",
     "InvalidIdentifier",
     "InvalidInstance",
@@ -104,6 +110,7 @@ __all__ = [
     "Progress",
     "Proposal",
     "ProtocolError",
+    "QueryExtension",
     "QueryModel",
     "Refused",
     "RemoteProtocolError",
@@ -118,6 +125,7 @@ __all__ = [
     "SetRequest",
     "Status",
     "StatusError",
+    "StorageExtension",
     "StoreProgress",
     "StoreRequest",
     "StoreResponse",

@@ -11,10 +11,12 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 import anyio.to_thread
 
-from dicomio import negotiation, sop, suboperations
+from dicomio import sop, suboperations
+from dicomio.admission import Access, Admission, Proposal
 from dicomio.association import Association
 from dicomio.config import Address, Limits, PresentationContext, Role, Timeout, checked_ae_title, checked_uid
-from dicomio.errors import AssociationRejected, LocalProtocolError, Refused, StatusError
+from dicomio.errors import Refused, StatusError
+from dicomio.extensions import Extension, responder
 from dicomio.negotiation import Supported
 from dicomio.opening import connect
 from dicomio.operations import Inbound
@@ -51,6 +53,9 @@ Destinations: TypeAlias = Mapping[str, str | Address] | Callable[[str], Awaitabl
 
 QUERY_FIELDS: Final = (CommandField.C_FIND_RQ, CommandField.C_GET_RQ, CommandField.C_MOVE_RQ)
 
+# Enough to fill a link of 1 Gbit/s and 20 ms with small objects, and no more tasks than a peer should cost.
+WINDOW: Final = 16
+
 # The keys of handlers for every standard storage SOP class, and for whatever no other handler takes.
 STANDARD_STORAGE: Final = "standard storage SOP classes"
 ANY: Final = "*"
@@ -79,43 +84,6 @@ FAILURES: Mapping[int, Status] = {
 }
 
 
-class Proposal:
-    """An association that a peer asks for; `@app.on_associate` may refuse parts of it, or all.
-
-    Attributes:
-        association: the association in the making; `peer` is who asks, by address and calling AE title.
-        pdu: the A-ASSOCIATE-RQ with everything in it.
-        refused: what `refuse` was called for, result by presentation context ID.
-    """
-
-    __slots__ = ("association", "pdu", "refused")
-
-    def __init__(self, association: Association, pdu: AssociateRQ) -> None:
-        self.association = association
-        self.pdu = pdu
-        self.refused: dict[int, int] = {}
-
-    @property
-    def peer(self) -> Address:
-        """Who asks."""
-        return self.association.peer
-
-    def refuse(self, context_id: int, result: int = 1) -> None:
-        """Refuses one presentation context.
-
-        Args:
-            context_id: its ID.
-            result: 1 user-rejection, 2 no-reason, 3 abstract-syntax-not-supported, 4 transfer-syntaxes-not-supported
-                (PS3.8 9.3.3.2).
-
-        Raises:
-            ValueError: the result is another one.
-        """
-        if result not in (1, 2, 3, 4):
-            raise ValueError(f"a presentation context is refused with result 1 to 4, not {result}")
-        self.refused[context_id] = result
-
-
 class Application:
     """What an application entity does with requests of its peers.
 
@@ -126,13 +94,22 @@ class Application:
         ae_title: our AE title, 1 to 16 characters.
         destinations: addresses by AE title, or an async function that finds them.
         lifespan: an async context manager around serving, called with the application.
+        access: who may open associations; anybody by default.
+        window: operations that an association may have outstanding, in either direction, where the peer negotiates it
+            (PS3.7 D.3.3.3); handlers of one association run at the same time then.
 
     Attributes:
         state: yours, for whatever handlers share.
     """
 
     def __init__(
-        self, ae_title: str, *, destinations: Destinations | None = None, lifespan: Lifespan | None = None
+        self,
+        ae_title: str,
+        *,
+        destinations: Destinations | None = None,
+        lifespan: Lifespan | None = None,
+        access: Access | None = None,
+        window: int = WINDOW,
     ) -> None:
         self.ae_title = checked_ae_title(ae_title)
         self.destinations: Destinations = destinations if destinations is not None else {}
@@ -142,7 +119,7 @@ class Application:
         self.syntaxes: dict[str, tuple[str, ...]] = {}
         self.statuses: dict[type[Exception], int] = {}
         self.middlewares: list[Callable[[Any, Handler], Awaitable[Any]]] = []
-        self.associate_hooks: list[Handler] = []
+        self.admission = Admission(self.supported, access or Access(), window)
         self.connect_hooks: list[Handler] = []
         self.close_hooks: list[Handler] = []
         self.unknown_handler: Handler | None = None
@@ -324,8 +301,29 @@ class Application:
 
         It may `proposal.refuse` single contexts, or raise `AssociationRejected`.
         """
-        self.associate_hooks.append(awaitable(func))
+        self.admission.hooks.append(awaitable(func))
         return func
+
+    def authenticate(self, func: F) -> F:
+        """Registers a function that gets each `Proposal` and says whom its `identity` stands for.
+
+        What it returns becomes `association.identity`. Where that is `None` or `False`, or it raises
+        `AssociationRejected`, the association is rejected; how long that takes does not depend on why, and a host that
+        fails often is not even looked at for a while. It may set `proposal.identity_response`.
+        """
+        self.admission.authenticate = awaitable(func)
+        return func
+
+    def extend(self, sop_class: str | QueryModel, extension: Extension | Callable[[bytes], bytes | None]) -> None:
+        """Answers SOP class extended negotiation (PS3.7 D.3.3.5).
+
+        Args:
+            sop_class: a SOP class UID, or a query model for all of its SOP classes.
+            extension: what is supported: a `QueryExtension`, a `StorageExtension`, or a function of the bytes proposed
+                that returns those to answer, or `None` for no answer.
+        """
+        for uid in [sop_class] if isinstance(sop_class, str) else sop_class:
+            self.admission.extensions[uid] = responder(extension)
 
     def on_close(self, func: F) -> F:
         """Registers a function that gets each association when it is over; `association.ended` says why."""
@@ -367,45 +365,16 @@ class Application:
 
     def negotiate(self, association: Association, pdu: AssociateRQ) -> None:
         """Answers an A-ASSOCIATE-RQ, at once where no hook is registered."""
-        if self.associate_hooks:
-            self.spawn(self.negotiate_with_hooks(association, pdu))
+        if self.admission.is_immediate:
+            self.admission.answer(association, pdu)
         else:
-            self.accept(association, pdu, {})
-
-    async def negotiate_with_hooks(self, association: Association, pdu: AssociateRQ) -> None:
-        proposal = Proposal(association, pdu)
-        rejection: tuple[int, int, int] | None = None
-        try:
-            async with asyncio.timeout(association.timeout.negotiate):
-                for hook in self.associate_hooks:
-                    await hook(proposal)
-        except AssociationRejected as refusal:
-            rejection = refusal.result, refusal.source, refusal.reason
-        except Exception:
-            logger.exception("%s: on_associate failed", association.peer)
-            rejection = TRANSIENT_FAILURE
-        if association.ended is not None:
-            return
-        if rejection is None:
-            self.accept(association, pdu, proposal.refused)
-        else:
-            self.reject(association, rejection)
-
-    def reject(self, association: Association, rejection: tuple[int, int, int]) -> None:
-        try:
-            association.reject(*rejection)
-        except LocalProtocolError:
-            # A hook may raise what another peer sent to it, and peers send anything.
-            logger.exception("%s: on_associate gave a reason that cannot be sent", association.peer)
-            association.reject(*TRANSIENT_FAILURE)
-
-    def accept(self, association: Association, pdu: AssociateRQ, refuse: Mapping[int, int]) -> None:
-        logger.info("%s: association accepted", association.peer)
-        maximum = association.limits.max_pdu
-        association.accept(pdu, negotiation.accept(pdu, self.supported, maximum_length=maximum, refuse=refuse))
+            self.spawn(self.admission.answer_with_hooks(association, pdu))
 
     def connected(self, association: Association) -> None:
         """Runs the hooks for a new connection."""
+        if not self.admission.admits_connection(association):
+            association.protocol.kill()
+            return
         for hook in self.connect_hooks:
             self.spawn(self.run_hook(hook, association))
 
@@ -445,11 +414,11 @@ class Application:
         """Who serves a DIMSE-N request: the SOP class that it names need not be the one that was negotiated."""
         command = inbound.command
         sop_class = command.affected_sop_class_uid or command.requested_sop_class_uid or inbound.context.abstract_syntax
-        found = self.handlers.get(command.field, {}).get(sop_class)
-        if found is not None:
-            return found
-        known = any(sop_class in self.handlers.get(field, {}) for field in NORMALIZED)
-        return self.unknown_handler or (refuse_unknown if known else refuse_class)
+        handlers = self.handlers.get(command.field, {})
+        if sop_class in handlers:
+            return handlers[sop_class]
+        is_known = not handlers or any(sop_class in self.handlers.get(field, {}) for field in NORMALIZED)
+        return self.unknown_handler or (refuse_unknown if is_known else refuse_class)
 
     async def serve(self, inbound: Inbound, handler: Handler) -> None:
         """One request from its command to its response, and what comes after."""
@@ -554,7 +523,6 @@ UNCOMPRESSED: Final = (
     sop.ExplicitVRBigEndian,
     sop.DeflatedExplicitVRLittleEndian,
 )
-TRANSIENT_FAILURE: Final = (2, 1, 1)
 
 
 def storage_keys(abstract_syntax: str) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl as tls
-from collections.abc import AsyncIterable, Iterable, Sequence
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 
 from dicomio.association import Association
 from dicomio.config import Address, Limits, PresentationContext, Timeout, checked_ae_title
+from dicomio.extensions import Extension, Identity
 from dicomio.opening import AE_TITLE, Serves, connect
 from dicomio.pool import Lease, Pool
 from dicomio.receiver import Receiver
@@ -40,6 +41,9 @@ class Client(ServiceUser):
         app: serves what the peer asks for on these associations.
         socket_options: `(level, name, value)` for the sockets.
         strict: refuse deviations of the peer that are tolerated otherwise.
+        window: operations to have outstanding on each association, as for `connect`.
+        identity: who asks for the associations.
+        extended: SOP class extended negotiation, by SOP class.
     """
 
     def __init__(
@@ -53,7 +57,13 @@ class Client(ServiceUser):
         app: Serves | None = None,
         socket_options: Sequence[tuple[int, int, int]] = (),
         strict: bool = False,
+        window: int | tuple[int, int] | None = None,
+        identity: Identity | None = None,
+        extended: Mapping[str, bytes | Extension] | None = None,
     ) -> None:
+        self.window = window
+        self.identity = identity
+        self.extended = extended
         self.address = Address.parse(address)
         self.ae_title = checked_ae_title(ae_title)
         self.limits = limits or Limits()
@@ -78,6 +88,9 @@ class Client(ServiceUser):
             ssl=self.ssl,
             socket_options=self.socket_options,
             strict=self.strict,
+            window=self.window,
+            identity=self.identity,
+            extended=self.extended,
         )
 
     def reserve(self, contexts: Iterable[PresentationContext]) -> Lease:

@@ -73,6 +73,7 @@ class DimseProvider(Invoker):
 
     Attributes:
         agreement: what was negotiated, once it was.
+        identity: whom the acceptor takes the requestor for; on the requesting side the identity that was proposed.
         take_object: serves C-STORE requests that come on behalf of a C-GET of ours, while there is one.
         ended: why the association is over, `None` while it is not.
     """
@@ -95,6 +96,7 @@ class DimseProvider(Invoker):
         self.peer = peer
         self.dispatch = dispatch
         self.take_object: Dispatch | None = None
+        self.identity: Any = None
         self.negotiate = negotiate
         self.on_end = on_end
         self.agreement: Agreement | None = None

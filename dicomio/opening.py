@@ -12,6 +12,7 @@ from dicomio.association import Association
 from dicomio.buffers import SHARED
 from dicomio.config import Address, Limits, PresentationContext, Role, Timeout, checked_ae_title, checked_uid
 from dicomio.errors import ConnectFailed, ConnectTimeout, DicomError, NegotiationTimeout, RemoteProtocolError
+from dicomio.extensions import Extension, Identity, extension_bytes
 from dicomio.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicomio.negotiation import propose
 from dicomio.operations import Dispatch, Inbound
@@ -19,6 +20,7 @@ from dicomio.protocol import UpperLayerProtocol, set_socket_options
 from dicomio.services.reply import answer
 from dicomio.session import UpperLayer
 from dicomio.status import Status
+from dicomio.wire.items import CommonExtendedNegotiation
 
 __all__ = ["Locate", "Serves", "connect", "proposals"]
 
@@ -84,6 +86,11 @@ class connect:  # used like a function
         ssl: a TLS context; without it the connection is plain.
         socket_options: `(level, name, value)` for the socket.
         strict: refuse deviations of the peer that are tolerated otherwise.
+        window: operations that we want to have outstanding; with a second number those that the peer may have, 0 for
+            any number. Not negotiated by default, since there are peers that it disturbs (PS3.7 D.3.3.3).
+        identity: who asks for the association.
+        extended: SOP class extended negotiation, by SOP class.
+        common_extended: SOP class common extended negotiation.
         locate: finds an address by AE title; asked first where `address` is a text.
 
     Raises:
@@ -109,8 +116,16 @@ class connect:  # used like a function
         ssl: tls.SSLContext | None = None,
         socket_options: Sequence[tuple[int, int, int]] = (),
         strict: bool = False,
+        window: int | tuple[int, int] | None = None,
+        identity: Identity | None = None,
+        extended: Mapping[str, bytes | Extension] | None = None,
+        common_extended: Sequence[CommonExtendedNegotiation] = (),
         locate: Locate | None = None,
     ) -> None:
+        self.window = (window, 1) if isinstance(window, int) else window
+        self.identity = identity
+        self.extended = extension_bytes(extended)
+        self.common_extended = common_extended
         self.locate = locate
         self.destination = address if isinstance(address, str) else ""
         self.address = Address.parse(address)
@@ -148,6 +163,10 @@ class connect:  # used like a function
             calling=self.ae_title,
             contexts=self.contexts,
             maximum_length=self.limits.max_pdu,
+            window=self.window,
+            extended=self.extended,
+            common_extended=self.common_extended,
+            user_identity=self.identity.item() if self.identity is not None else None,
             implementation_class_uid=IMPLEMENTATION_CLASS_UID,
             implementation_version_name=IMPLEMENTATION_VERSION_NAME,
         )
@@ -162,6 +181,7 @@ class connect:  # used like a function
             dispatch=self.app.dispatch if self.app is not None else refuse,
             on_end=self.ended,
         )
+        association.identity = self.identity
         association.protocol = UpperLayerProtocol(upper, association, SHARED, timeout.write)
         return association
 

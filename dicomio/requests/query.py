@@ -9,6 +9,7 @@ from pydicom.dataset import Dataset
 
 from dicomio.datasets import decode, encode
 from dicomio.errors import InvalidIdentifier, InvalidInstance
+from dicomio.extensions import QueryExtension
 from dicomio.identifiers import check_identifier, dataset
 from dicomio.operations import Inbound
 from dicomio.requests.base import Request
@@ -65,6 +66,13 @@ class IdentifierRequest(Request):
         if isinstance(self.loaded, InvalidIdentifier):
             raise self.loaded
         return self.loaded
+
+    @property
+    def extension(self) -> QueryExtension:
+        """What was negotiated beyond the baseline for this SOP class."""
+        agreement = self.inbound.provider.agreement
+        answered = agreement.extended.get(self.inbound.context.abstract_syntax, b"") if agreement else b""
+        return QueryExtension.decode(answered)
 
     async def load(self) -> None:
         """Reads and checks the identifier; what is wrong with it is raised where it is looked at."""

@@ -513,7 +513,7 @@ async def test_an_on_associate_that_fails_rejects_for_now(caplog: pytest.LogCapt
 
     async with scripted_requestor(app, negotiate=False) as (_, peer):
         assert (await peer.hear(AssociateRejected)).pdu.result == 2
-    assert "on_associate failed" in caplog.text
+    assert "deciding on an association failed" in caplog.text
 
 
 @pytest.mark.parametrize("error", [AssociationRejected(9, 9, 999), AssociationRejected(1, 7, 1)])

@@ -1,0 +1,275 @@
+"""Who is let in: what an application answers to an A-ASSOCIATE-RQ (PS3.8 7.1.1, PS3.7 D.3.3)."""
+
+import asyncio
+import logging
+import math
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from ipaddress import ip_address, ip_network
+from typing import Any, Final, TypeAlias
+
+from dicomio import negotiation
+from dicomio.association import Association
+from dicomio.config import Address
+from dicomio.errors import AssociationRejected, LocalProtocolError
+from dicomio.extensions import Identity
+from dicomio.negotiation import Supported
+from dicomio.wire.pdus import AssociateRQ
+
+__all__ = ["Access", "Admission", "Proposal"]
+
+logger = logging.getLogger("dicomio.application")
+
+Hook: TypeAlias = Callable[[Any], Awaitable[Any]]
+Respond: TypeAlias = Callable[[bytes], bytes | None]
+
+# PS3.8 Table 9-21
+NO_REASON: Final = (1, 1, 1)
+CALLING_NOT_RECOGNIZED: Final = (1, 1, 3)
+CALLED_NOT_RECOGNIZED: Final = (1, 1, 7)
+TRANSIENT_FAILURE: Final = (2, 1, 1)
+CONGESTION: Final = (2, 3, 1)
+
+# Identities of one host that may be refused in so many seconds before the next are not even looked at.
+MOST_FAILURES: Final = 10
+FAILURE_WINDOW: Final = 60.0
+# Hosts of which failures are remembered.
+MOST_HOSTS: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may open associations; what is empty is not looked at.
+
+    Args:
+        called: AE titles by which we may be called, as patterns with `*`, `?` and `[…]`.
+        calling: AE titles of those who may call, likewise.
+        networks: from where, as IP addresses or networks: `"10.0.0.0/8"`.
+        refusal: seconds that refusing an identity takes, whatever is wrong with it.
+
+    Raises:
+        ValueError: a network is none.
+    """
+
+    called: Sequence[str] = ()
+    calling: Sequence[str] = ()
+    networks: Sequence[str] = ()
+    refusal: float = 1.0
+
+    def __post_init__(self) -> None:
+        for network in self.networks:
+            ip_network(network)
+
+    def admits_host(self, host: str) -> bool:
+        """Whether connections may come from there; what is no IP address, as of a Unix socket, is local."""
+        if not self.networks:
+            return True
+        try:
+            address = ip_address(host.partition("%")[0])
+        except ValueError:
+            return True
+        mapped = getattr(address, "ipv4_mapped", None) or address
+        return any(mapped in ip_network(network) for network in self.networks)
+
+    def refuses(self, pdu: AssociateRQ) -> tuple[int, int, int] | None:
+        """Result, source and reason of a rejection by AE titles, if it comes to that."""
+        if self.called and not fits(pdu.called_ae_title, self.called):
+            return CALLED_NOT_RECOGNIZED
+        if self.calling and not fits(pdu.calling_ae_title, self.calling):
+            return CALLING_NOT_RECOGNIZED
+        return None
+
+
+def fits(ae_title: str, patterns: Sequence[str]) -> bool:
+    """Whether an AE title is one of those meant; spaces around it do not count (PS3.8 7.1.1.3)."""
+    return any(fnmatchcase(ae_title.strip(), pattern) for pattern in patterns)
+
+
+class Proposal:
+    """An association that a peer asks for; `@app.on_associate` may refuse parts of it, or all.
+
+    Attributes:
+        association: the association in the making; `peer` is who asks, by address and calling AE title.
+        pdu: the A-ASSOCIATE-RQ with everything in it.
+        refused: what `refuse` was called for, result by presentation context ID.
+        identity_response: server-response for a peer that wants one with its identity.
+    """
+
+    __slots__ = ("association", "identity_response", "pdu", "refused")
+
+    def __init__(self, association: Association, pdu: AssociateRQ) -> None:
+        self.association = association
+        self.pdu = pdu
+        self.refused: dict[int, int] = {}
+        self.identity_response = b""
+
+    @property
+    def peer(self) -> Address:
+        """Who asks."""
+        return self.association.peer
+
+    @property
+    def identity(self) -> Identity | None:
+        """For whom the peer asks, if it says so."""
+        item = self.pdu.user.user_identity
+        return Identity.from_item(item) if item is not None else None
+
+    def refuse(self, context_id: int, result: int = 1) -> None:
+        """Refuses one presentation context.
+
+        Args:
+            context_id: its ID.
+            result: 1 user-rejection, 2 no-reason, 3 abstract-syntax-not-supported, 4 transfer-syntaxes-not-supported
+                (PS3.8 9.3.3.2).
+
+        Raises:
+            ValueError: the result is another one.
+        """
+        if result not in (1, 2, 3, 4):
+            raise ValueError(f"a presentation context is refused with result 1 to 4, not {result}")
+        self.refused[context_id] = result
+
+
+class Admission:
+    """Answers to A-ASSOCIATE-RQs.
+
+    Args:
+        supported: what is supported for a SOP class.
+        access: who may open associations.
+        window: operations that one association may have outstanding, in either direction, where the peer asks for it.
+
+    Attributes:
+        hooks: see every proposal.
+        authenticate: looks at identities.
+        extensions: what answers SOP class extended negotiation, by SOP class.
+    """
+
+    def __init__(self, supported: Callable[[str], Supported | None], access: Access, window: int) -> None:
+        self.supported = supported
+        self.access = access
+        self.window = window
+        self.hooks: list[Hook] = []
+        self.authenticate: Hook | None = None
+        self.extensions: dict[str, Respond] = {}
+        self.failures: OrderedDict[str, deque[float]] = OrderedDict()
+
+    @property
+    def is_immediate(self) -> bool:
+        """Whether no hook has to be waited for."""
+        return not self.hooks and self.authenticate is None
+
+    def admits_connection(self, association: Association) -> bool:
+        """Whether a connection may stay."""
+        if self.access.admits_host(association.peer.host):
+            return True
+        logger.warning("%s: connection refused: not from a network that is allowed", association.peer)
+        return False
+
+    def answer(self, association: Association, pdu: AssociateRQ) -> None:
+        """Answers at once."""
+        rejection = self.access.refuses(pdu)
+        if rejection is not None:
+            self.reject(association, rejection)
+        else:
+            self.accept(Proposal(association, pdu))
+
+    async def answer_with_hooks(self, association: Association, pdu: AssociateRQ) -> None:
+        """Answers after everybody had a look."""
+        proposal = Proposal(association, pdu)
+        rejection = self.access.refuses(pdu)
+        try:
+            async with asyncio.timeout(association.timeout.negotiate):
+                if rejection is None and self.authenticate is not None:
+                    rejection = await self.identify(proposal, self.authenticate)
+                if rejection is None:
+                    for hook in self.hooks:
+                        await hook(proposal)
+        except AssociationRejected as refusal:
+            rejection = refusal.result, refusal.source, refusal.reason
+        except Exception:
+            logger.exception("%s: deciding on an association failed", association.peer)
+            rejection = TRANSIENT_FAILURE
+        if association.ended is not None:
+            return
+        if rejection is None:
+            self.accept(proposal)
+        else:
+            self.reject(association, rejection)
+
+    async def identify(self, proposal: Proposal, authenticate: Hook) -> tuple[int, int, int] | None:
+        """Has the identity looked at; how long a refusal takes tells nothing about its reason."""
+        loop, host = asyncio.get_running_loop(), proposal.peer.host
+        started = loop.time()
+        if self.is_blocked(host, started):
+            logger.warning("%s: too many identities were refused", proposal.peer)
+            return CONGESTION
+        rejection: tuple[int, int, int] | None = None
+        try:
+            proposal.association.identity = await authenticate(proposal)
+        except AssociationRejected as refusal:
+            rejection = refusal.result, refusal.source, refusal.reason
+        if rejection is None and not proposal.association.identity:
+            rejection = NO_REASON
+        if rejection is not None:
+            logger.warning("%s: identity refused", proposal.peer)
+            self.note_failure(host, started)
+            unit = self.access.refusal
+            if unit > 0:
+                elapsed = loop.time() - started
+                await asyncio.sleep(math.ceil(elapsed / unit) * unit - elapsed)
+        return rejection
+
+    def is_blocked(self, host: str, now: float) -> bool:
+        """Whether a host has failed too often lately."""
+        times = self.failures.get(host)
+        while times and now - times[0] > FAILURE_WINDOW:
+            times.popleft()
+        return times is not None and len(times) >= MOST_FAILURES
+
+    def note_failure(self, host: str, now: float) -> None:
+        self.failures.setdefault(host, deque(maxlen=MOST_FAILURES)).append(now)
+        self.failures.move_to_end(host)
+        while len(self.failures) > MOST_HOSTS:
+            self.failures.popitem(last=False)
+
+    def reject(self, association: Association, rejection: tuple[int, int, int]) -> None:
+        try:
+            association.reject(*rejection)
+        except LocalProtocolError:
+            # A hook may raise what another peer sent to it, and peers send anything.
+            logger.exception("%s: an association was rejected for a reason that cannot be sent", association.peer)
+            association.reject(*TRANSIENT_FAILURE)
+
+    def accept(self, proposal: Proposal) -> None:
+        association, pdu = proposal.association, proposal.pdu
+        logger.info("%s: association accepted", association.peer)
+        answer = negotiation.accept(
+            pdu,
+            with_related(self.supported, pdu),
+            maximum_length=association.limits.max_pdu,
+            refuse=proposal.refused,
+            window=(self.window, self.window),
+            extended=self.extend,
+            identity_response=proposal.identity_response if self.authenticate is not None else None,
+        )
+        association.accept(pdu, answer)
+
+    def extend(self, sop_class: str, information: bytes) -> bytes | None:
+        """The answer to SOP class extended negotiation, if there is one."""
+        respond = self.extensions.get(sop_class)
+        return respond(information) if respond is not None else None
+
+
+def with_related(supported: Callable[[str], Supported | None], pdu: AssociateRQ) -> Callable[[str], Supported | None]:
+    """What is supported, with SOP classes that the peer says are special cases of supported ones (PS3.7 D.3.3.6)."""
+    related: Mapping[str, Sequence[str]] = {item.sop_class_uid: item.related for item in pdu.user.common_extended}
+    if not related:
+        return supported
+
+    def find(uid: str) -> Supported | None:
+        candidates = (supported(each) for each in (uid, *related.get(uid, ())))
+        return next((choice for choice in candidates if choice is not None), None)
+
+    return find
