@@ -280,10 +280,27 @@ class StoreMany:
                 if provider is None:
                     return
                 done = self.done
-                while provider.ended is None and (item := self.next_item(group, contexts)) is not None:
-                    await self.send(provider, item, channel)
+                await self.send_group(provider, group, contexts, channel)
                 self.check_progress(provider, done)
         self.workers -= 1
+
+    async def send_group(
+        self, provider: DimseProvider, group: Group, contexts: frozenset[PresentationContext], channel: Channel[Outcome]
+    ) -> None:
+        """Sends what there is of a group, with as many objects under way as the association admits (PS3.7 D.3.3.3)."""
+        if provider.window.size == 1:
+            await self.send_in_turn(provider, group, contexts, channel)
+            return
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(provider.window.size):
+                tasks.create_task(self.send_in_turn(provider, group, contexts, channel))
+
+    async def send_in_turn(
+        self, provider: DimseProvider, group: Group, contexts: frozenset[PresentationContext], channel: Channel[Outcome]
+    ) -> None:
+        """Sends one object after the other."""
+        while provider.ended is None and (item := self.next_item(group, contexts)) is not None:
+            await self.send(provider, item, channel)
 
     def check_progress(self, provider: DimseProvider, done: int) -> None:
         """Gives up on a peer whose associations keep ending before anything can be sent on them."""
