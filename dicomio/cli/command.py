@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NoReturn
 
 from dicomio import DicomError, __version__
-from dicomio.cli import demo, echoscu, storescp, storescu
+from dicomio.cli import demo, echoscu, findscu, getscu, movescu, storescp, storescu
 from dicomio.cli.errors import UsageError
 from dicomio.cli.options import TOOLS, Option, Tool, arguments_of, options_of
 from dicomio.cli.output import Output, complain, printable
@@ -23,6 +23,9 @@ INTERRUPTED: Final = 130
 RUN: Final[Mapping[str, Callable[[Namespace, Output], int]]] = {
     "demo": demo.run,
     "echoscu": echoscu.run,
+    "findscu": findscu.run,
+    "getscu": getscu.run,
+    "movescu": movescu.run,
     "storescp": storescp.run,
     "storescu": storescu.run,
 }
@@ -151,7 +154,8 @@ def keywords(option: Option) -> dict[str, Any]:
     if option.action == "version":
         return {"action": "version", "version": f"dicomio {__version__}"}
     if option.value:
-        return {"dest": option.attribute, "metavar": option.value, "type": option.convert}
+        action = option.action or "store"
+        return {"action": action, "dest": option.attribute, "metavar": option.value, "type": option.convert}
     return {"dest": option.attribute, "action": "store_const", "const": option.const}
 
 

@@ -66,7 +66,7 @@ class Option:
             By default the long spelling.
         const: the value that an option without a value stands for.
         default: the value where the option is not given.
-        action: what argparse does, where that is not to store a value.
+        action: what argparse does, where that is not to store a value; `append` collects those of several options.
     """
 
     spellings: tuple[str, ...]
@@ -95,18 +95,27 @@ TOOLS: Final = (
     Tool("echoscu", "Asks a peer for a sign of life (C-ECHO) and prints the round-trip times."),
     Tool("storescu", "Sends DICOM files to a peer (C-STORE)."),
     Tool("storescp", "Receives DICOM objects and writes them to files (Storage and Verification SCP).", serves=True),
+    Tool("findscu", "Asks a peer for what matches a query (C-FIND) and prints the matches as they come."),
+    Tool("movescu", "Has a peer send objects to a destination that it knows (C-MOVE)."),
+    Tool("getscu", "Retrieves objects from a peer and writes them to files (C-GET)."),
     Tool("demo", "Sends a study to a server of its own on this machine and compares every byte of what was stored."),
 )
 
 ALL: Final = tuple(tool.name for tool in TOOLS)
-SCUS: Final = ("echoscu", "storescu")
 STORE: Final = ("storescu",)
+FIND: Final = ("findscu",)
+MOVE: Final = ("movescu",)
+RETRIEVE: Final = ("movescu", "getscu")
+QUERIES: Final = (*FIND, *RETRIEVE)
+REPEATED: Final = ("echoscu", "storescu")
+SCUS: Final = (*REPEATED, *QUERIES)
 SCP: Final = ("storescp",)
 NETWORK: Final = (*SCUS, *SCP)
 
 GENERAL: Final = "general options"
 CONNECTION: Final = "network options"
 INPUT: Final = "input options"
+QUERY: Final = "query options"
 SENDING: Final = "sending options"
 SYNTAX: Final = "transfer syntax options"
 OUTPUT: Final = "output options"
@@ -158,6 +167,7 @@ ARGUMENTS: Final = (
     Argument("HOST", "host name or IP address of the peer", SCUS, convert=values.host),
     Argument("PORT", "TCP port of the peer", SCUS, convert=values.port),
     Argument("PATH", "DICOM file, or directory with +sd", STORE, "+"),
+    Argument("QUERYFILE", "DICOM file with the keys of a query; each is one operation", QUERIES, "*"),
     Argument("PORT", "TCP port (11112), 0 for any that is free", SCP, "?", convert=values.server_port, default=11112),
 )
 
@@ -177,7 +187,7 @@ OPTIONS: Final = (
         default="warn",
     ),
     Option(("--json",), "print results as JSON lines", ALL, GENERAL, default=False),
-    Option(("--no-progress",), "show no progress bar", ("storescu", "demo"), GENERAL, default=False),
+    Option(("--no-progress",), "show no progress", (*SCUS, "demo"), GENERAL, default=False),
     Option(("-aet", "--aetitle"), "our AE title (the tool's name)", NETWORK, CONNECTION, "TITLE", values.ae_title),
     Option(
         ("-aec", "--call"),
@@ -215,8 +225,8 @@ OPTIONS: Final = (
         values.max_pdu,
         default=262_144,
     ),
-    Option(("--repeat",), "do it this often (1)", SCUS, CONNECTION, "NUMBER", values.count, default=1),
-    Option(("--abort",), "abort the association instead of releasing it", SCUS, CONNECTION, default=False),
+    Option(("--repeat",), "do it this often (1)", REPEATED, CONNECTION, "NUMBER", values.count, default=1),
+    Option(("--abort",), "abort the association instead of releasing it", REPEATED, CONNECTION, default=False),
     Option(
         ("--max-associations",),
         "associations at once; more are rejected (1000)",
@@ -226,6 +236,54 @@ OPTIONS: Final = (
         values.count,
     ),
     Option(("-pm", "--promiscuous"), "accept any SOP class, private ones too", SCP, CONNECTION, default=False),
+    Option(
+        ("-aem", "--move"),
+        "AE title of the destination (our own)",
+        MOVE,
+        CONNECTION,
+        "TITLE",
+        values.ae_title,
+        name="destination",
+    ),
+    Option(
+        ("+P", "--port"),
+        "TCP port to receive the objects on: we are the destination",
+        MOVE,
+        CONNECTION,
+        "NUMBER",
+        values.port,
+        name="receiving_port",
+    ),
+    Option(("--cancel",), "cancel after so many answers or objects", QUERIES, CONNECTION, "NUMBER", values.count),
+    Option(
+        ("-k", "--key"),
+        "key to match or to ask for, in place of what query files have: KEY[=VALUE], where KEY is a keyword, gggg,eeee "
+        "or a path such as ScheduledProcedureStepSequence[0].Modality",
+        QUERIES,
+        QUERY,
+        "KEY",
+        values.key,
+        action="append",
+    ),
+    Option(("-W", "--worklist"), "modality worklist", FIND, QUERY, name="model", const=sop.WORKLIST),
+    Option(
+        ("-P", "--patient"),
+        "patient root (default at the level PATIENT)",
+        QUERIES,
+        QUERY,
+        name="model",
+        const=sop.PATIENT_ROOT,
+    ),
+    Option(("-S", "--study"), "study root (default)", QUERIES, QUERY, name="model", const=sop.STUDY_ROOT),
+    Option(("-O", "--psonly"), "patient/study only", QUERIES, QUERY, name="model", const=sop.PATIENT_STUDY_ONLY),
+    Option(
+        ("-U", "--ups"),
+        "unified procedure steps (UPS pull)",
+        FIND,
+        QUERY,
+        name="model",
+        const=sop.UnifiedProcedureStepPull,
+    ),
     Option(("+sd", "--scan-directories"), "take the files of directories", STORE, INPUT, default=False),
     Option(("+r", "--recurse"), "and of the directories within them", STORE, INPUT, default=False),
     Option(("+sp", "--scan-pattern"), "of directories, only files with such names", STORE, INPUT, "GLOB"),
@@ -244,15 +302,16 @@ OPTIONS: Final = (
     *syntax_options("+", "prefer", "storescp", "implicit"),
     Option(
         ("-od", "--output-directory"),
-        "where files are written (storescp: the current directory)",
-        ("storescp", "demo"),
+        "where files are written (the current directory; demo: nowhere that stays; findscu: implies -X)",
+        (*SCP, *QUERIES, "demo"),
         OUTPUT,
         "DIRECTORY",
     ),
+    Option(("-X", "--extract"), "write each match to a file, rsp0001.dcm and so on", FIND, OUTPUT, default=False),
     Option(
         ("+B", "--bit-preserving"),
         "write data sets exactly as received (default)",
-        SCP,
+        (*SCP, *RETRIEVE),
         OUTPUT,
         name="bit_preserving",
         default=True,

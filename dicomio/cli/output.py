@@ -4,13 +4,23 @@ import json
 import logging
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Final, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TransferSpeedColumn,
+)
 from rich.table import Table
 
 from dicomio.cli.options import Tool
@@ -63,6 +73,11 @@ class Bar:
         """So many bytes more have been dealt with."""
         if self.progress is not None and self.task is not None:
             self.progress.advance(self.task, size)
+
+    def reach(self, done: int, total: int) -> None:
+        """So much has been dealt with, of so much that there is."""
+        if self.progress is not None and self.task is not None:
+            self.progress.update(self.task, completed=done, total=total)
 
     def describe(self, text: str) -> None:
         """Says what is being dealt with."""
@@ -146,18 +161,20 @@ class Output(logging.Handler):
                 self.line(f"  {line}")
 
     @contextmanager
-    def bar(self, total: int, *, wanted: bool = True) -> Iterator[Bar]:
+    def bar(self, total: int | None, *, objects: bool = False, wanted: bool = True) -> Iterator[Bar]:
         """A progress bar while the block runs, where stderr is a terminal.
 
         Args:
-            total: bytes there are.
+            total: bytes there are, or objects; `None` where that is not known yet.
+            objects: it counts objects.
             wanted: whether it was not switched off.
         """
         console = Console(stderr=True)
         if not (wanted and console.is_terminal and self.threshold < QUIET):
             yield Bar(None, None)
             return
-        columns = TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn()
+        columns: list[ProgressColumn] = [TextColumn("{task.description}", markup=False), BarColumn()]
+        columns += [MofNCompleteColumn(), TimeElapsedColumn()] if objects else [DownloadColumn(), TransferSpeedColumn()]
         with Progress(*columns, console=console, redirect_stdout=False, redirect_stderr=False) as progress:
             self.progress = progress
             try:
@@ -171,8 +188,13 @@ class Output(logging.Handler):
         """One result on stdout: a line of text, or with `--json` the record; nothing where the text is empty."""
         if self.json:
             sys.stdout.write(f"{json.dumps(record)}\n")
+            sys.stdout.flush()
         elif text:
-            sys.stdout.write(f"{encodable(printable(text))}\n")
+            self.paragraph([text])
+
+    def paragraph(self, lines: Iterable[str]) -> None:
+        """Lines of text on stdout, for as long as somebody reads them."""
+        sys.stdout.write("".join(f"{encodable(printable(line))}\n" for line in lines))
         sys.stdout.flush()
 
     def table(self, table: Table) -> None:

@@ -2,13 +2,19 @@
 
 import asyncio
 from argparse import Namespace
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
 
-from dicomio import Address, Limits, Timeout
+from dicomio import Address, Client, Limits, Timeout
+from dicomio.cli.errors import UsageError
 from dicomio.server import loop_factory
 
-__all__ = ["ae_title_of", "complete", "limits_of", "peer_of", "timeout_of", "told"]
+__all__ = ["ae_title_of", "complete", "directory_of", "limits_of", "peer_of", "timeout_of", "told", "visiting"]
+
+# Seconds that the peer gets to end in good order what was interrupted, or has failed.
+GRACE: Final = 5.0
 
 
 def peer_of(args: Namespace) -> Address:
@@ -30,6 +36,38 @@ def timeout_of(args: Namespace) -> Timeout:
 def limits_of(args: Namespace) -> Limits:
     """The limits that the command line sets."""
     return Limits(max_pdu=args.max_pdu)
+
+
+def directory_of(args: Namespace) -> Path:
+    """Where files are written; made if need be.
+
+    Raises:
+        UsageError: it cannot be made.
+    """
+    directory = Path(args.output_directory or ".").absolute()
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{directory}: {error.strerror}") from error
+    return directory
+
+
+@asynccontextmanager
+async def visiting(args: Namespace, tool: str) -> AsyncIterator[Client]:
+    """The peer as a client, for as long as the block runs.
+
+    Associations are released whatever ends the block, an interrupt too: only who does not answer is aborted.
+    """
+    client = Client(peer_of(args), ae_title=ae_title_of(args, tool), timeout=timeout_of(args), limits=limits_of(args))
+    grace: float | None = GRACE
+    try:
+        yield client
+        grace = None
+    finally:
+        # What is left after that ends with the event loop, by A-ABORT.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace):
+                await client.aclose()
 
 
 def complete(work: Coroutine[Any, Any, int]) -> int:

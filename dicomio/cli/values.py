@@ -3,12 +3,15 @@
 import math
 from argparse import ArgumentTypeError
 
+from dicomio.cli.keys import Key, read_key
+
 __all__ = [
     "LOG_LEVELS",
     "ae_title",
     "count",
     "duration",
     "host",
+    "key",
     "log_level",
     "max_pdu",
     "name_part",
@@ -111,3 +114,11 @@ def name_part(text: str) -> str:
     if not all(character.isprintable() and character not in "/\\" for character in text):
         raise ArgumentTypeError(f"{text!r} cannot be part of a file name")
     return text
+
+
+def key(text: str) -> Key:
+    """A key of a query, and its value."""
+    try:
+        return read_key(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None

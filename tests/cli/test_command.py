@@ -17,7 +17,7 @@ from dicomio.cli.output import Output, printable
 from .conftest import Tool, command
 
 BY_NAME = {tool.name: tool for tool in TOOLS}
-POSITIONAL = {"echoscu": ["h", "104"], "storescu": ["h", "104", "file"], "storescp": [], "demo": []}
+POSITIONAL = {"storescu": ["h", "104", "file"], "storescp": [], "demo": []}
 
 
 def test_without_a_tool(tool: Tool) -> None:
@@ -76,7 +76,7 @@ def test_every_spelling_is_understood(name: str) -> None:
             continue
         for spelling in option.spellings:
             words = [spelling, given.get(option.value, "TEXT")] if option.value else [spelling]
-            args = parse(BY_NAME[name], [*words, *POSITIONAL[name]])
+            args = parse(BY_NAME[name], [*words, *POSITIONAL.get(name, ["h", "104"])])
             expected = option.convert(words[1]) if option.value else option.const
             assert getattr(args, option.attribute) == expected
 
