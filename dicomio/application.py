@@ -424,6 +424,7 @@ class Application:
         """One request from its command to its response, and what comes after."""
         request: Request | None = None
         offending: Sequence[int] = ()
+        error_id: int | None = None
         try:
             request = REQUEST_TYPES.get(inbound.command.field, UnknownRequest)(inbound)
             await request.load()
@@ -433,11 +434,12 @@ class Application:
             raise
         except Exception as error:
             status, comment = self.status_for(error, request or inbound, inbound.command.field)
-            offending = error.offending if isinstance(error, Refused) else ()
+            if isinstance(error, Refused):
+                offending, error_id = error.offending, error.error_id
         if inbound.provider.ended is not None:
             return
         complete = request.complete if request is not None else None
-        await respond(inbound, status, comment, offending=offending, complete=complete)
+        await respond(inbound, status, comment, offending=offending, error_id=error_id, complete=complete)
         for call in request.after_calls if request is not None else ():
             self.spawn(self.run_after(call, inbound))
 

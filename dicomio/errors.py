@@ -235,10 +235,13 @@ class Refused(DicomError):
         status: the status to answer with, 0 to 0xFFFF.
         comment: Error Comment (0000,0902), at most 64 characters of it are sent.
         offending: Offending Element (0000,0901), the tags of the elements that are to blame.
+        error_id: Error ID (0000,0903), 0 to 0xFFFF.
     """
 
-    def __init__(self, status: int, comment: str = "", *, offending: Sequence[int] = ()) -> None:
-        self.status, self.comment, self.offending = status, comment, tuple(offending)
+    def __init__(
+        self, status: int, comment: str = "", *, offending: Sequence[int] = (), error_id: int | None = None
+    ) -> None:
+        self.status, self.comment, self.offending, self.error_id = status, comment, tuple(offending), error_id
         super().__init__(f"refused with status 0x{int(status):04X}{f': {comment}' if comment else ''}")
 
 

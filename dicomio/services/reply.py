@@ -102,6 +102,7 @@ async def respond(
     comment: str = "",
     *,
     offending: Sequence[int] = (),
+    error_id: int | None = None,
     complete: Callable[[Command], bytes | None] | None = None,
 ) -> None:
     """Answers a request finally, once the peer has sent all of it; where the association is over, does nothing.
@@ -111,6 +112,7 @@ async def respond(
         status: of the response.
         comment: Error Comment.
         offending: Offending Element.
+        error_id: Error ID.
         complete: adds to the response what else belongs into it, and returns its data set.
     """
     if inbound.body is not None:
@@ -122,6 +124,7 @@ async def respond(
             logger.warning("%s: %s", inbound.provider.peer, error)
             status, comment = Status.CANNOT_UNDERSTAND, "no data set"
     response = response_to(inbound, status, comment, offending=offending)
+    response.error_id = error_id
     data = complete(response) if complete is not None else None
     response.has_data_set = data is not None
     inbound.answer(response, data)
