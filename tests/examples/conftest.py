@@ -101,10 +101,12 @@ async def archive(redirect: Redirect, tmp_path: Path) -> AsyncIterator[Archive]:
 
 
 class Pacs:
-    """A query/retrieve SCP in the test: it has `count` studies to find, and some files to send.
+    """A query/retrieve SCP in the test.
 
     Attributes:
         files: what it sends, whatever is asked for.
+        count: how many studies it finds.
+        endless: whether it goes on looking then, until it is cancelled.
         closed: whether its C-FIND handler has ended.
         echoes: how often it was asked for a sign of life.
     """
@@ -113,6 +115,7 @@ class Pacs:
         self.app = Application("PACS", destinations={destination.ae_title: destination})
         self.files = files
         self.count = 100
+        self.endless = True
         self.closed = False
         self.echoes = 0
 
@@ -121,7 +124,8 @@ class Pacs:
             try:
                 for number in range(self.count):
                     yield {"StudyInstanceUID": f"1.2.{number}", "PatientID": "1234", "StudyDate": "20240101"}
-                await asyncio.Event().wait()  # there is always more to find, until it is cancelled
+                if self.endless:
+                    await asyncio.Event().wait()
             finally:
                 self.closed = True
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import runpy
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -17,13 +16,7 @@ from dicomio import Application, Status, query
 from dicomio.sop import BreastTomosynthesisImageStorage, MRImageStorage
 from dicomio.testing import connected
 from tests.examples.conftest import Archive, Redirect, served
-
-EXAMPLES = Path(__file__).parents[2] / "examples"
-
-
-def names(program: str) -> dict[str, Any]:
-    """What a program defines."""
-    return runpy.run_path(str(EXAMPLES / program))
+from tests.examples.programs import names
 
 
 async def test_echo(archive: Archive, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""Every code block of README.md and docs/ does what the text around it says."""
+"""Every code block of README.md does what the text around it says."""
 
 import asyncio
 import re
@@ -10,21 +10,13 @@ from typing import Any
 import pytest
 
 import dicomio
-from dicomio import Application, Status
+from dicomio import STUDY_ROOT, WORKLIST, Application, PresentationContext, Status, query
 from dicomio.sop import CTImageStorage
 from dicomio.testing import connected
-from tests.examples.conftest import Archive
+from tests.examples.conftest import Archive, Pacs
+from tests.examples.programs import ROOT, blocks
 
-ROOT = Path(__file__).parents[2]
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-
-
-def blocks(name: str, language: str) -> list[str]:
-    """The code blocks of a page in a language."""
-    return [text for kind, text in BLOCK.findall((ROOT / name).read_text()) if kind == language]
-
-
-SERVER, CLIENT, MANY, ONE, DECIDES, FIXTURE = blocks("README.md", "python")
+SERVER, CLIENT, MANY, ASK, ONE, DECIDES, ANSWERS, FIXTURE = blocks("README.md", "python")
 
 
 def run(source: str, name: str = "__main__") -> dict[str, Any]:
@@ -73,6 +65,15 @@ async def test_many_files(here: Path, archive: Archive, capsys: pytest.CaptureFi
     assert len(archive.saved) == 2
 
 
+async def test_asking(here: Path, pacs: Pacs, capsys: pytest.CaptureFixture[str]) -> None:
+    pacs.count, pacs.endless = 1, False
+    await asyncio.to_thread(run, ASK)
+    saved = [here / line for line in capsys.readouterr().out.splitlines()]
+    assert {path.parent.name for path in saved} == {"incoming"}
+    for path, sent in zip(saved, pacs.files, strict=True):
+        assert await asyncio.to_thread(data_of, path) == await asyncio.to_thread(data_of, sent)
+
+
 async def test_one_association(here: Path, archive: Archive, capsys: pytest.CaptureFixture[str]) -> None:
     await asyncio.to_thread(run, ONE)
     lines = capsys.readouterr().out.splitlines()
@@ -89,6 +90,18 @@ async def test_the_server_that_decides(here: Path, capsys: pytest.CaptureFixture
     while app.background:
         await asyncio.wait(app.background)
     assert "stored inbox" in capsys.readouterr().out
+
+
+async def test_answers(here: Path) -> None:
+    app: Application = run(ANSWERS, "server")["app"]
+    contexts = [*STUDY_ROOT, *WORKLIST, PresentationContext(CTImageStorage, scu=False, scp=True)]
+    async with connected(app, contexts=contexts) as association:
+        for modality, found in (("MR", ["DOE^JANE"]), ("CT", [])):
+            keys = query("", PatientName="", ScheduledProcedureStepSequence={"Modality": modality})
+            assert [match.PatientName for match in await association.find(keys, model=WORKLIST)] == found
+        async with association.get(query("STUDY", StudyInstanceUID="1.2.3")) as instances:
+            got = [await instance.read() async for instance in instances]
+    assert got == [await asyncio.to_thread(data_of, here / "ct.dcm")] * 2
 
 
 async def test_the_fixture(here: Path) -> None:
