@@ -36,7 +36,7 @@ def open_engine(url: str | URL, *, fsync: bool = True) -> AsyncEngine:
 
 
 def prepare_sqlite(engine: AsyncEngine, fsync: bool) -> None:
-    """Has SQLite write ahead, sync, check foreign keys, and begin transactions when it is told to."""
+    """Has SQLite write ahead, sync, check foreign keys, and begin transactions where something is written."""
     pragmas = (
         f"busy_timeout = {PATIENCE * 1000}",
         "journal_mode = WAL",
@@ -46,7 +46,7 @@ def prepare_sqlite(engine: AsyncEngine, fsync: bool) -> None:
 
     @event.listens_for(engine.sync_engine, "connect")
     def connected(connection: Any, record: object) -> None:
-        # Otherwise the driver begins a transaction at the first change only, so that what was read before may be old.
+        # Otherwise the driver begins transactions when it thinks fit.
         connection.isolation_level = None
         cursor = connection.cursor()
         for pragma in pragmas:
@@ -55,8 +55,9 @@ def prepare_sqlite(engine: AsyncEngine, fsync: bool) -> None:
 
     @event.listens_for(engine.sync_engine, "begin")
     def begun(connection: Connection) -> None:
-        writes = connection.get_execution_options().get("writes", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        # What only reads needs none, and each word with SQLite is a visit to its thread.
+        if connection.get_execution_options().get("writes", False):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def load_migrations() -> ScriptDirectory:

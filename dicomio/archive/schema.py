@@ -30,7 +30,7 @@ __all__ = ["COLUMNS", "Kind", "instance", "metadata", "series", "study"]
 
 metadata = MetaData()
 
-# SQLite counts rows in INTEGER PRIMARY KEY only.
+# SQLite counts rows in INTEGER PRIMARY KEY only, and gives none of these numbers twice where it is told not to.
 ID: Final = BigInteger().with_variant(Integer(), "sqlite")
 # Compared byte by byte everywhere: as PS3.4 C.2.2.2 has it, and so that an index serves beginnings of texts.
 TEXT: Final = Text().with_variant(Text(collation="C"), "postgresql")
@@ -63,6 +63,7 @@ study = Table(
     Index("study_by_patient_name", "patient_name"),
     Index("study_by_date", "study_date"),
     Index("study_by_accession_number", "accession_number"),
+    sqlite_autoincrement=True,
 )
 series = Table(
     "series",
@@ -78,6 +79,7 @@ series = Table(
     # Whoever uses a Series Instance UID again in another study must not get at this one's objects.
     UniqueConstraint("study", "series_instance_uid", name="series_in_study"),
     Index("series_by_uid", "series_instance_uid"),
+    sqlite_autoincrement=True,
 )
 instance = Table(
     "instance",
@@ -92,6 +94,7 @@ instance = Table(
     Column("length", BigInteger, nullable=False),
     text("attributes"),
     Index("instance_by_series", "series"),
+    sqlite_autoincrement=True,
 )
 
 

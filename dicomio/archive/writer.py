@@ -3,9 +3,11 @@
 import asyncio
 import logging
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
+
+from sqlalchemy.exc import IntegrityError
 
 from dicomio.archive.index import Entry, Index, Known
 from dicomio.archive.objects import ObjectStore
@@ -44,7 +46,7 @@ class Writer:
     async def add(self, staged: Staged) -> None:
         """Returns when an object is durable. The file is gone then from where it was, whatever happens.
 
-        What is in the index already, byte for byte, stays as it is.
+        What is in the archive already, byte for byte, stays as it is.
 
         Raises:
             OSError: the store cannot take it.
@@ -70,53 +72,65 @@ class Writer:
     async def write(self, batch: Sequence[Staged]) -> list[Exception | None]:
         """Takes a batch into store and index; returns for each object what went wrong, if something did."""
         try:
-            present = await self.present(batch)
-            problems = await asyncio.to_thread(self.publish, batch, present)
+            problems = await asyncio.to_thread(self.publish, batch)
         except Exception as error:
             await asyncio.to_thread(discard, batch)
             return [error] * len(batch)
-        published = [number for number, problem in enumerate(problems) if problem is None and number not in present]
-        for number, problem in zip(published, await self.enter([batch[at].entry for at in published]), strict=True):
+        published = [number for number, problem in enumerate(problems) if problem is None]
+        entered = await self.enter([batch[number].entry for number in published])
+        for number, problem in zip(published, entered, strict=True):
             problems[number] = problem
         return problems
 
-    async def present(self, batch: Sequence[Staged]) -> set[int]:
-        """Which of a batch are the same, byte for byte, as what is in the store already."""
-        known = await self.index.known([staged.entry.sop_instance_uid for staged in batch])
-        return await asyncio.to_thread(self.same, batch, known) if known else set()
-
-    def same(self, batch: Sequence[Staged], known: Mapping[str, Known]) -> set[int]:
-        """Compares files of a batch with those in the store."""
-        found = set()
-        for number, (file, entry) in enumerate(batch):
-            there = known.get(entry.sop_instance_uid)
-            if there is not None and there.is_like(entry) and same_data_set(file, self.objects.path(there.path), entry):
-                found.add(number)
-        return found
-
-    def publish(self, batch: Sequence[Staged], present: Collection[int]) -> list[Exception | None]:
-        """Moves files into the store, and removes what does not get there."""
-        wanted = [number for number in range(len(batch)) if number not in present]
-        found = self.objects.publish([(batch[number].file, batch[number].entry.path) for number in wanted])
-        problems: list[Exception | None] = [None] * len(batch)
-        for number, problem in zip(wanted, found, strict=True):
-            problems[number] = problem
+    def publish(self, batch: Sequence[Staged]) -> list[Exception | None]:
+        """Moves files into the store, and removes those that do not get there."""
+        problems: list[Exception | None] = [
+            *self.objects.publish([(staged.file, staged.entry.path) for staged in batch])
+        ]
         discard(staged for staged, problem in zip(batch, problems, strict=True) if problem is not None)
-        discard(batch[number] for number in present)
         return problems
 
     async def enter(self, entries: Sequence[Entry]) -> list[Exception | None]:
-        """Enters published objects together; where that fails each by itself, so that one does not spoil the others."""
+        """Enters objects that are in the store; those that are new together, which nearly all are."""
         if not entries:
             return []
+        if len({entry.sop_instance_uid for entry in entries}) < len(entries):
+            return await self.enter_known(entries)
         try:
-            replaced = await self.index.enter(entries)
+            await self.index.enter_new(entries)
+        except IntegrityError:
+            return await self.enter_known(entries)
         except Exception as error:
-            if len(entries) > 1:
-                return [(await self.enter([entry]))[0] for entry in entries]
-            return [await self.withdraw(entries[0], error)]
-        await asyncio.to_thread(self.delete, replaced)
+            return await self.enter_each(entries, error)
         return [None] * len(entries)
+
+    async def enter_known(self, entries: Sequence[Entry]) -> list[Exception | None]:
+        """Enters objects some of which are in the index already; those that are the same there stay as they are."""
+        try:
+            known = await self.index.known([entry.sop_instance_uid for entry in entries])
+            same = await asyncio.to_thread(self.same, entries, known)
+            gone = await self.index.enter([entry for entry in entries if entry not in same])
+        except Exception as error:
+            return await self.enter_each(entries, error)
+        await asyncio.to_thread(self.delete, [*gone, *(entry.path for entry in same)])
+        return [None] * len(entries)
+
+    async def enter_each(self, entries: Sequence[Entry], error: Exception) -> list[Exception | None]:
+        """Enters objects that could not be entered together one by one, so that none spoils the others."""
+        if len(entries) == 1:
+            return [await self.withdraw(entries[0], error)]
+        return [(await self.enter([entry]))[0] for entry in entries]
+
+    def same(self, entries: Sequence[Entry], known: Mapping[str, Known]) -> list[Entry]:
+        """Which objects are the same, byte for byte, as those that the index names."""
+        found = []
+        for entry in entries:
+            there = known.get(entry.sop_instance_uid)
+            if there is not None and there.is_like(entry):
+                files = self.objects.path(entry.path), self.objects.path(there.path)
+                if same_data_set(*files, entry.length):
+                    found.append(entry)
+        return found
 
     async def withdraw(self, entry: Entry, error: Exception) -> Exception | None:
         """Takes an object out of the store that could not be entered, if it was not: a commit may fail too late."""
@@ -155,12 +169,12 @@ def discard(batch: Iterable[Staged]) -> None:
         staged.file.unlink(missing_ok=True)
 
 
-def same_data_set(one: Path, other: Path, entry: Entry) -> bool:
-    """Whether the files end in the same data set."""
+def same_data_set(one: Path, other: Path, length: int) -> bool:
+    """Whether files end in the same data set."""
     try:
         with one.open("rb") as ours, other.open("rb") as theirs:
-            ours.seek(-entry.length, os.SEEK_END)
-            theirs.seek(-entry.length, os.SEEK_END)
+            ours.seek(-length, os.SEEK_END)
+            theirs.seek(-length, os.SEEK_END)
             while piece := ours.read(PIECE):
                 if piece != theirs.read(PIECE):
                     return False

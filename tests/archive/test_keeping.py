@@ -189,14 +189,14 @@ async def test_when_the_index_is_full_what_it_does_not_take_is_refused_and_nothi
 async def test_one_object_the_index_cannot_take_does_not_spoil_the_others(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    enter = archive.index.enter
+    enter = archive.index.enter_new
 
-    async def picky(entries: Sequence[Entry]) -> list[str]:
+    async def picky(entries: Sequence[Entry]) -> None:
         if any(entry.sop_instance_uid == uid(1, 1, 3) for entry in entries):
             raise OperationalError("INSERT", {}, Exception("no"))
-        return await enter(entries)
+        await enter(entries)
 
-    monkeypatch.setattr(archive.index, "enter", picky)
+    monkeypatch.setattr(archive.index, "enter_new", picky)
     results = await asyncio.gather(*(archive.add(ct(1, 1, number)) for number in range(6)), return_exceptions=True)
     assert [number for number, result in enumerate(results) if result is not None] == [3]
     assert sorted(await stored(archive)) == files(archive)
@@ -204,13 +204,13 @@ async def test_one_object_the_index_cannot_take_does_not_spoil_the_others(
 
 
 async def test_a_commit_that_fails_too_late_has_not_failed(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
-    enter = archive.index.enter
+    enter = archive.index.enter_new
 
-    async def late(entries: Sequence[Entry]) -> list[str]:
+    async def late(entries: Sequence[Entry]) -> None:
         await enter(entries)
         raise OperationalError("COMMIT", {}, Exception("the connection was lost"))
 
-    monkeypatch.setattr(archive.index, "enter", late)
+    monkeypatch.setattr(archive.index, "enter_new", late)
     await archive.add(ct())
     assert await stored(archive) == files(archive)
 

@@ -83,8 +83,9 @@ async def test_after_a_kill_everything_that_was_answered_is_there(tmp_path: Path
     [
         ("store", "publish", "3", "before"),  # files are complete
         ("store", "move", "13", "after"),  # and one of them has its name
-        ("index", "enter", "3", "before"),  # all of them have
-        ("index", "enter", "3", "after"),  # they are entered, what they replace is still there
+        ("index", "enter_new", "1", "before"),  # all of them have
+        ("index", "enter_new", "1", "after"),  # they are entered
+        ("index", "enter", "3", "after"),  # they are, and what they replace is still there
         ("writer", "delete", "3", "after"),  # and nobody has been told
     ],
     ids=" ".join,

@@ -31,6 +31,7 @@ def upgrade() -> None:
         text("study_description"),
         text("referring_physician_name"),
         text("attributes"),
+        sqlite_autoincrement=True,
     )
     op.create_index("study_by_patient_key", "study", ["patient_key", "id"])
     op.create_index("study_by_patient_id", "study", ["patient_id"])
@@ -48,6 +49,7 @@ def upgrade() -> None:
         text("body_part_examined"),
         text("attributes"),
         sa.UniqueConstraint("study", "series_instance_uid", name="series_in_study"),
+        sqlite_autoincrement=True,
     )
     op.create_index("series_by_uid", "series", ["series_instance_uid"])
     op.create_table(
@@ -61,5 +63,6 @@ def upgrade() -> None:
         text("path"),
         sa.Column("length", sa.BigInteger, nullable=False),
         text("attributes"),
+        sqlite_autoincrement=True,
     )
     op.create_index("instance_by_series", "instance", ["series"])
