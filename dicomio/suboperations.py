@@ -1,13 +1,11 @@
 """C-MOVE and C-GET as SCP: one loop of C-STORE sub-operations for both (PS3.4 C.4.2, C.4.3)."""
 
 import asyncio
-import inspect
 import logging
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sized
 from contextlib import AsyncExitStack
 from typing import Any, Final
 
-import anyio.to_thread
 from pydicom.dataset import Dataset
 
 from dicomio.client import Client
@@ -16,6 +14,7 @@ from dicomio.datasets import Instance
 from dicomio.errors import DicomError, Refused
 from dicomio.opening import Locate
 from dicomio.requests import Progress, RetrieveRequest, StoreRequest
+from dicomio.services.query import call
 from dicomio.services.storage import Priority, Source, StoreOptions
 from dicomio.status import Status
 from dicomio.threads import in_thread
@@ -229,13 +228,3 @@ async def destination_of(request: RetrieveRequest, locate: Locate) -> Address | 
     if address is None:
         raise Refused(Status.MOVE_DESTINATION_UNKNOWN, f"{request.destination!r} is not a destination known here")
     return address
-
-
-async def call(func: Callable[..., Any], request: RetrieveRequest) -> Any:
-    """What a handler of any kind finds."""
-    if inspect.isasyncgenfunction(func):
-        return func(request)
-    if inspect.iscoroutinefunction(func):
-        return await func(request)
-    found = await anyio.to_thread.run_sync(func, request)
-    return await found if inspect.isawaitable(found) else found

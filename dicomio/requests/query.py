@@ -115,7 +115,8 @@ class FindRequest(IdentifierRequest):
     async def load(self) -> None:
         await super().load()
         if isinstance(self.loaded, Dataset):
-            self.wanted = frozenset(tag for tag in self.loaded.keys() if tag not in NO_KEYS)
+            # Group lengths, which some send along, are no keys either.
+            self.wanted = frozenset(tag for tag in self.loaded.keys() if tag not in NO_KEYS and tag & 0xFFFF)
 
     async def send(self, match: Dataset | Mapping[str, Any]) -> None:
         """Sends a match, as yielding it from the handler does; waits where the peer is slower than we are.

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import suppress
+from typing import cast
 
 from pydicom.dataset import Dataset
 
@@ -64,8 +65,7 @@ class Operation:
         try:
             self.response = check(provider, operation, reply)
         except StatusError as error:
-            assert isinstance(error.response, Response)
-            self.response = error.response
+            self.response = cast("Response", error.response)
             raise
 
     async def ended(self) -> None:

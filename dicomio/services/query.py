@@ -1,10 +1,12 @@
 """Query: C-FIND, both sides (PS3.4 C.4.1, K, PS3.7 9.1.2)."""
 
+import asyncio
 import inspect
 import time
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import aclosing
-from typing import Any, Final, TypeAlias
+from contextlib import aclosing, suppress
+from functools import partial
+from typing import Any, Final, ParamSpec, TypeAlias, TypeVar
 
 import anyio.to_thread
 from pydicom.dataset import Dataset
@@ -12,8 +14,8 @@ from pydicom.dataset import Dataset
 from dicomio.config import PresentationContext
 from dicomio.datasets import decode
 from dicomio.dimse import DimseProvider
-from dicomio.requests import FindRequest
-from dicomio.responses import Channel, Responses
+from dicomio.requests import FindRequest, Request
+from dicomio.responses import Channel, Responses, retrieve
 from dicomio.services.contexts import pick_context
 from dicomio.services.operation import Operation
 from dicomio.services.reply import Response
@@ -21,7 +23,10 @@ from dicomio.sop.models import QueryModel
 from dicomio.status import Status
 from dicomio.wire.commands import Command, CommandField
 
-__all__ = ["Match", "Matches", "contexts_to_propose", "find_uid", "performer", "send_find"]
+__all__ = ["Match", "Matches", "call", "contexts_to_propose", "find_uid", "performer", "send_find"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 Match: TypeAlias = Dataset | Mapping[str, Any]
 
@@ -124,17 +129,21 @@ def performer(func: Callable[..., Any]) -> Callable[[FindRequest], Awaitable[Any
 
     async def perform(request: FindRequest) -> Any:
         request.identifier  # noqa: B018  # raises what is wrong with it, before the handler is called
-        if inspect.isasyncgenfunction(func):
-            result = func(request)
-        elif inspect.iscoroutinefunction(func):
-            result = await func(request)
-        else:
-            result = await anyio.to_thread.run_sync(func, request)
-            if inspect.isawaitable(result):
-                result = await result
-        return await send_matches(request, result)
+        return await send_matches(request, await call(func, request))
 
     return perform
+
+
+async def call(func: Callable[[Any], Any], request: Request) -> Any:
+    """What a handler of any kind comes to; plain functions run in a worker thread."""
+    # An object may be called too.
+    routine = func if inspect.isroutine(func) else getattr(func, "__call__", func)  # noqa: B004
+    if inspect.isasyncgenfunction(routine):
+        return func(request)
+    if inspect.iscoroutinefunction(routine):
+        return await func(request)
+    result = await anyio.to_thread.run_sync(func, request)
+    return await result if inspect.isawaitable(result) else result
 
 
 async def send_matches(request: FindRequest, result: Any) -> Any:
@@ -161,21 +170,51 @@ async def send_matches(request: FindRequest, result: Any) -> Any:
 async def send_from_thread(request: FindRequest, matches: Iterator[Match]) -> None:
     """Sends what a generator yields in a worker thread."""
     try:
-        while batch := await anyio.to_thread.run_sync(take, matches):
+        while batch := await to_its_end(take, matches):
             for match in batch:
+                if isinstance(match, Failure):
+                    raise match.error
                 await request.send(match)
     finally:
         close = getattr(matches, "close", None)
         if close is not None:
-            await anyio.to_thread.run_sync(close)
+            await to_its_end(close)
 
 
-def take(matches: Iterator[Match]) -> list[Match]:
+class Failure:
+    """What a generator raised after the matches before it."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+def take(matches: Iterator[Match]) -> list[Match | Failure]:
     """The next few matches, in a worker thread; none at the end."""
-    batch: list[Match] = []
+    batch: list[Match | Failure] = []
     started = time.monotonic()
-    for match in matches:
-        batch.append(match)
-        if len(batch) >= BATCH or time.monotonic() - started > PATIENCE:
-            break
+    try:
+        for match in matches:
+            batch.append(match)
+            if len(batch) >= BATCH or time.monotonic() - started > PATIENCE:
+                break
+    except Exception as error:
+        batch.append(Failure(error))
     return batch
+
+
+async def to_its_end(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Calls a function in a worker thread from which it may call back into the event loop.
+
+    When cancelled it waits for the function first: a generator cannot be closed while it is running.
+    """
+    visit = asyncio.ensure_future(anyio.to_thread.run_sync(partial(func, *args, **kwargs)))
+    try:
+        return await asyncio.shield(visit)
+    except asyncio.CancelledError:
+        while not visit.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([visit])
+        retrieve(visit)
+        raise
