@@ -400,6 +400,8 @@ class Application:
             return None
         if field in NORMALIZED:
             return self.serve(inbound, self.normalized_handler(inbound))
+        if field in QUERY_FIELDS:
+            inbound.on_cancel = lambda: cancel_begun(inbound)
         return self.serve(inbound, self.handler_for(field, inbound.context.abstract_syntax))
 
     def handler_for(self, field: int, abstract_syntax: str) -> Handler:
@@ -569,8 +571,16 @@ def give_up(inbound: Inbound) -> None:
         return
     if inbound.receiving:
         inbound.provider.abort(detail="a handler was cancelled in the middle of a data set")
+    elif inbound.cancelled:
+        answer(inbound, Status.CANCEL)
     else:
-        answer(inbound, Status.CANCEL if inbound.cancelled else Status.PROCESSING_FAILURE, "cancelled")
+        answer(inbound, Status.PROCESSING_FAILURE, "cancelled")
+
+
+def cancel_begun(inbound: Inbound) -> None:
+    """Cancels a handler, but not before it has begun, as nobody would answer then."""
+    assert inbound.task is not None
+    inbound.provider.loop.call_soon(inbound.task.cancel)
 
 
 async def say_success(request: Request) -> Status:
