@@ -23,6 +23,7 @@ from dicomio import (
     NoPresentationContext,
     Priority,
     RemoteProtocolError,
+    Response,
     Status,
     StatusError,
     Timeout,
@@ -152,12 +153,9 @@ async def test_a_request_that_nobody_awaits_is_warned_about() -> None:
 async def test_awaiting_gives_every_match() -> None:
     async with connected(studies(5)) as association:
         matches = association.find(WANTED)
-        assert matches.status.is_pending
-        assert matches.response is None
+        assert (matches.status, matches.response) == (Status.PENDING, None)
         assert numbers(await matches) == [0, 1, 2, 3, 4]
-        assert matches.status == Status.SUCCESS
-        assert matches.response is not None
-        assert matches.response.status == Status.SUCCESS
+        assert (matches.status, matches.response) == (Status.SUCCESS, Response(Status.SUCCESS))
         assert numbers(await matches) == [0, 1, 2, 3, 4]
 
 
@@ -245,9 +243,9 @@ async def test_a_failure_is_raised(status: int) -> None:
         with pytest.raises(StatusError, match=f"answered C-FIND with 0x{status:04X} .*: no") as caught:
             await waiting
         assert caught.value.status == status
-        assert caught.value.response.offending_elements == (0x00100020,)
         assert matches.status == status
         assert matches.response == caught.value.response
+        assert matches.response == Response(Status(status), "no", (0x00100020,))
         await check_usable(association, peer)
 
 
