@@ -123,6 +123,15 @@ def test_the_level_is_that_of_the_query() -> None:
     assert (response.QueryRetrieveLevel, response.QueryRetrieveView) == ("STUDY", "ENHANCED")
 
 
+def test_file_meta_information_in_an_identifier_is_passed_over() -> None:
+    """Orthanc 1.10 sends Media Storage SOP Instance UID beside SOP Instance UID."""
+    image = dataset(SOPInstanceUID="1.2")
+    identifier = query("IMAGE", SOPInstanceUID="1.2")
+    identifier.add_new(0x00020003, "UI", "1.2")
+    assert matches(identifier, image)
+    assert [element.keyword for element in project(identifier, image)] == ["SOPInstanceUID", "QueryRetrieveLevel"]
+
+
 def test_a_response_has_the_items_that_match() -> None:
     entry = worklist_entry(step("MR"), step("CT", "20240102"), step("MR", "20240103"))
     response = project(

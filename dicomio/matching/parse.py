@@ -33,6 +33,8 @@ __all__ = ["compile_keys", "is_key", "key_element", "parse_key"]
 SPECIFIC_CHARACTER_SET = BaseTag(0x00080005)
 QUERY_RETRIEVE_LEVEL = BaseTag(0x00080052)
 QUERY_RETRIEVE_VIEW = BaseTag(0x00080053)
+# No element of a data set has it (PS3.10 7.1).
+FILE_META_GROUP = 0x0002
 NEVER_MATCHED = {SPECIFIC_CHARACTER_SET, QUERY_RETRIEVE_LEVEL, QUERY_RETRIEVE_VIEW, TIMEZONE_OFFSET_FROM_UTC}
 
 WILDCARD_VRS = {"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"}
@@ -46,8 +48,8 @@ AGE = re.compile(r"\d{3}[DWMY]", re.ASCII)
 
 
 def is_key(tag: BaseTag) -> bool:
-    """Whether an element of an identifier is a key at all."""
-    return tag.element != 0 and tag not in NEVER_MATCHED
+    """Whether an element of an identifier is a key at all; some peers send file meta information with it."""
+    return tag.element != 0 and tag.group != FILE_META_GROUP and tag not in NEVER_MATCHED
 
 
 def key_element(identifier: Dataset, tag: BaseTag) -> DataElement:

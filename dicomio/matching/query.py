@@ -17,6 +17,7 @@ from dicomio.matching.parse import (
     QUERY_RETRIEVE_VIEW,
     SPECIFIC_CHARACTER_SET,
     compile_keys,
+    is_key,
     key_element,
 )
 from dicomio.matching.temporal import offset_minutes
@@ -26,6 +27,7 @@ from dicomio.matching.values import element_of, items_of
 __all__ = ["Query", "compile_query", "matches", "project"]
 
 NO_OPTIONS = MatchOptions()
+ANSWERED_ANYHOW = (QUERY_RETRIEVE_LEVEL, QUERY_RETRIEVE_VIEW, TIMEZONE_OFFSET_FROM_UTC)
 CHANGEABLE = (MultiValue, Sequence, list, bytearray)
 
 
@@ -144,7 +146,7 @@ def is_echoed(tag: BaseTag) -> bool:
 def requested_of(identifier: Dataset, keys: Keys) -> tuple[Requested, ...]:
     """What an identifier, or an item of it, asks for."""
     matched = dict(keys.single)
-    tags = [tag for tag in identifier.keys() if tag.element and tag != SPECIFIC_CHARACTER_SET]
+    tags = [tag for tag in identifier.keys() if is_key(tag) or tag in ANSWERED_ANYHOW]
     return tuple(requested_element(key_element(identifier, tag), matched.get(tag)) for tag in tags)
 
 
