@@ -1,9 +1,9 @@
-"""Every code block of README.md does what the text around it says."""
+"""Every code block of README.md, and every command in docs/, does what the text around it says."""
 
 import asyncio
 import re
-import subprocess
-import sys
+import shlex
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,11 @@ import pytest
 
 import dicomio
 from dicomio import STUDY_ROOT, WORKLIST, Application, PresentationContext, Status, query
+from dicomio.cli import main
 from dicomio.sop import CTImageStorage
 from dicomio.testing import connected
 from tests.examples.conftest import Archive, Pacs
-from tests.examples.programs import ROOT, blocks
+from tests.examples.programs import PAGES, ROOT, blocks
 
 SERVER, CLIENT, MANY, ASK, ONE, DECIDES, ANSWERS, FIXTURE = blocks("README.md", "python")
 
@@ -108,18 +109,21 @@ async def test_the_fixture(here: Path) -> None:
     await run(FIXTURE, "test")["test_store"]()
 
 
-@pytest.mark.parametrize("command", [line for block in blocks("README.md", "console") for line in block.splitlines()])
-def test_commands_exist(command: str) -> None:
+@pytest.mark.parametrize(
+    "command", [line for page in PAGES for block in blocks(page, "console") for line in block.splitlines()]
+)
+def test_commands_exist(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The targets of `make` are there, and the command line takes the options shown."""
-    words = command.partition("#")[0].split()
+    words = shlex.split(command, comments=True)
     if words[0] == "make":
         assert f"\n{words[1]}:" in (ROOT / "Makefile").read_text()
-    else:
-        help_text = subprocess.run(
-            [sys.executable, "-m", "dicomio", words[1], "--help"], capture_output=True, text=True, check=True
-        ).stdout
-        for option in (word for word in words[2:] if word[0] in "+-"):
-            assert re.search(rf"(^|[\s,]){re.escape(option)}\b", help_text, re.MULTILINE), option
+        return
+    with suppress(SystemExit):
+        main([words[1], "--help"])
+    help_text = capsys.readouterr().out
+    assert help_text.startswith(f"usage: dicomio {words[1]} ")
+    for option in (word for word in words[2:] if word[0] in "+-"):
+        assert re.search(rf"(^|[\s,]){re.escape(option)}\b", help_text, re.MULTILINE), option
 
 
 def test_everything_that_is_exported_is_documented() -> None:
