@@ -31,6 +31,7 @@ from dicomio.errors import (
     RemoteProtocolError,
     ResponseTimeout,
     StatusError,
+    TransactionExpired,
     WriteTimeout,
 )
 from dicomio.extensions import Identity, QueryExtension, StorageExtension
@@ -65,6 +66,7 @@ from dicomio.sop import PATIENT_ROOT, QUERY, STUDY_ROOT, WORKLIST, QueryModel
 from dicomio.status import Status
 from dicomio.transfer import Outcome, Outcomes
 from dicomio.wire.items import CommonExtendedNegotiation
+from dicomio.workflows.commitment import CommitmentProvider, CommitmentResult, StorageCommitment, Transaction
 
 __all__ = [
     "PATIENT_ROOT",
@@ -81,6 +83,8 @@ __all__ = [
     "AssociationRejected",
     "AssociationReleased",
     "Client",
+    "CommitmentProvider",
+    "CommitmentResult",
     "CommonExtendedNegotiation",
     "ConnectFailed",
     "ConnectTimeout",
@@ -125,11 +129,14 @@ __all__ = [
     "SetRequest",
     "Status",
     "StatusError",
+    "StorageCommitment",
     "StorageExtension",
     "StoreProgress",
     "StoreRequest",
     "StoreResponse",
     "Timeout",
+    "Transaction",
+    "TransactionExpired",
     "UnknownRequest",
     "UpperLayer",
     "WriteTimeout",

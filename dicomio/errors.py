@@ -17,7 +17,8 @@ DicomError
 │   ├── NegotiationTimeout             answer to A-ASSOCIATE-RQ
 │   ├── ResponseTimeout                DIMSE response
 │   ├── WriteTimeout                   the peer stopped reading
-│   └── PoolTimeout                    no association of the pool became free
+│   ├── PoolTimeout                    no association of the pool became free
+│   └── TransactionExpired             the result of a storage commitment request
 └── ProtocolError
     ├── LocalProtocolError             we were asked to do what the protocol forbids
     └── RemoteProtocolError            the peer did what the protocol forbids
@@ -52,6 +53,7 @@ __all__ = [
     "RemoteProtocolError",
     "ResponseTimeout",
     "StatusError",
+    "TransactionExpired",
     "WriteTimeout",
 ]
 
@@ -275,6 +277,10 @@ class WriteTimeout(DicomTimeout):
 
 class PoolTimeout(DicomTimeout):
     """`Timeout.pool` passed before an association of the pool became free."""
+
+
+class TransactionExpired(DicomTimeout):
+    """Nobody reported what became of a storage commitment request before it expired (PS3.4 J.3.6.1.1)."""
 
 
 class ProtocolError(DicomError):
