@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sized
-from contextlib import AsyncExitStack
 from typing import Any, Final
 
 from pydicom.dataset import Dataset
@@ -201,16 +200,32 @@ def performer(
         found = await call(func, request)
         if not isinstance(found, Iterable | AsyncIterable) or isinstance(found, str):
             return found
-        async with AsyncExitStack() as stack:
-            if address is None:
-                reserve: Reserve = request.association.reserve  # type: ignore[assignment]
-                return await SubOperations(request, found, reserve, 1, pace).run()
-            limits = Limits(associations=associations, max_pdu=request.association.limits.max_pdu)
-            client = Client(address, ae_title=ae_title, limits=limits, timeout=request.association.timeout)
-            await stack.enter_async_context(client)
-            return await SubOperations(request, found, client.reserve, associations, pace).run()
+        if address is None:
+            reserve: Reserve = request.association.reserve  # type: ignore[assignment]
+            return await SubOperations(request, found, reserve, 1, pace).run()
+        limits = Limits(associations=associations, max_pdu=request.association.limits.max_pdu)
+        client = Client(address, ae_title=ae_title, limits=limits, timeout=request.association.timeout)
+        return await send_to(client, request, SubOperations(request, found, client.reserve, associations, pace))
 
     return perform
+
+
+async def send_to(client: Client, request: RetrieveRequest, operations: SubOperations) -> Status:
+    """Does the sub-operations of a C-MOVE; then the destination is left.
+
+    That is done after the final response, because a peer that is its own destination may look at the one association
+    only when it has what it waits for on the other, as GDCM does.
+    """
+    try:
+        status = await operations.run()
+    except BaseException:
+        await client.aclose(abort=True)
+        raise
+    if request.inbound.provider.ended is None:
+        request.after(client.aclose)
+    else:
+        await client.aclose()
+    return status
 
 
 async def destination_of(request: RetrieveRequest, locate: Locate) -> Address | None:
