@@ -17,6 +17,7 @@ from dicomio.association import Association
 from dicomio.config import Address, Limits, PresentationContext, Role, Timeout, checked_ae_title, checked_uid
 from dicomio.errors import Refused, StatusError
 from dicomio.extensions import Extension, responder
+from dicomio.gate import Context
 from dicomio.negotiation import Supported
 from dicomio.opening import connect
 from dicomio.operations import Inbound
@@ -493,7 +494,7 @@ class Application:
         host: str | Sequence[str] | None = None,
         port: int = DEFAULT_PORT,
         *,
-        ssl: tls.SSLContext | None = None,
+        ssl: Context | None = None,
         timeout: Timeout | float | None = 30.0,
         limits: Limits | None = None,
     ) -> None:

@@ -136,6 +136,12 @@ class DimseProvider(Invoker):
         return self.upper.quirks
 
     @property
+    def certificate(self) -> Mapping[str, Any] | None:
+        """The certificate of the peer as `ssl.SSLSocket.getpeercert` gives it; `None` without TLS, or without one."""
+        transport = self.protocol.transport
+        return (transport.get_extra_info("peercert") or None) if transport is not None else None
+
+    @property
     def write_queue_size(self) -> int:
         """Bytes waiting to be taken by the peer."""
         return self.protocol.write_queue_size + self.waiting_bytes

@@ -127,7 +127,8 @@ class UpperLayerProtocol(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
         # A batch buffer is used again once the transport holds nothing of it, so "resume" has to mean "empty".
-        self.transport.set_write_buffer_limits(high=0)
+        # TLS transports take their limit for reached when it is, so that theirs has to be one byte more.
+        self.transport.set_write_buffer_limits(high=1 if transport.get_extra_info("sslcontext") else 0, low=0)
         if TCP_QUICKACK is not None:
             self.socket = tcp_socket(transport)
         self.upper.connected(self.loop.time())

@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
+import os
 import signal
-import ssl as tls
+import socket
 import sys
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from os import PathLike
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
@@ -15,19 +17,23 @@ from dicomio.association import Association
 from dicomio.buffers import SHARED
 from dicomio.config import Address, Limits, Timeout
 from dicomio.errors import AssociationRejected, RemoteProtocolError
+from dicomio.gate import Context, Gate
 from dicomio.machine import State
 from dicomio.operations import Dispatch
 from dicomio.protocol import UpperLayerProtocol, set_socket_options
 from dicomio.session import UpperLayer
 from dicomio.wire.pdus import AssociateRQ
 
-__all__ = ["Served", "Server", "serve"]
+__all__ = ["Served", "Server", "inherited_socket", "serve"]
 
 logger = logging.getLogger("dicomio.server")
 
 DEFAULT_PORT: Final = 11112
 # What `Limits.associations` means where it is not given.
 ASSOCIATIONS: Final = 1000
+INTERNET: Final = (socket.AF_INET, socket.AF_INET6)
+# The first socket that systemd passes on (sd_listen_fds).
+FIRST_INHERITED: Final = 3
 BACKLOG: Final = 1024
 
 # PS3.8 Table 9-21: rejected-transient, service-provider (presentation), local-limit-exceeded
@@ -52,15 +58,18 @@ class Served(Protocol):
 class AcceptedProtocol(UpperLayerProtocol):
     """The protocol of a connection that a server accepted; tells the server of its beginning and its end."""
 
-    def __init__(self, server: "Server", association: Association, upper: UpperLayer) -> None:
+    def __init__(
+        self, server: "Server", association: Association, upper: UpperLayer, source: tuple[str, int] | None
+    ) -> None:
         super().__init__(upper, association, SHARED, server.timeout.write)
         self.server = server
         self.association = association
+        self.source = source
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         association = self.association
         set_socket_options(transport, self.server.socket_options)
-        association.peer = address_of(transport.get_extra_info("peername"), "")
+        association.peer = address_of(self.source or transport.get_extra_info("peername"), "")
         association.local = address_of(transport.get_extra_info("sockname"), self.server.app.ae_title)
         super().connection_made(transport)
         self.server.connection_made(association)
@@ -82,12 +91,22 @@ class Server:
         host: str | Sequence[str] | None,
         port: int,
         *,
-        ssl: tls.SSLContext | None,
+        sock: socket.socket | None,
+        path: str | PathLike[str] | None,
+        reuse_port: bool,
+        ssl: Context | None,
+        proxies: Sequence[str],
         timeout: Timeout,
         limits: Limits,
         socket_options: Sequence[tuple[int, int, int]],
         strict: bool,
     ) -> None:
+        self.sock = sock
+        self.path = path
+        self.reuse_port = reuse_port
+        self.proxies = proxies
+        self.gate: Gate | None = None
+        self.closing = asyncio.Event()
         self.app = app
         self.host = host
         self.requested_port = port
@@ -109,6 +128,8 @@ class Server:
     @property
     def is_serving(self) -> bool:
         """Whether new associations are accepted."""
+        if self.gate is not None:
+            return self.gate.is_open
         return self.listener is not None and self.listener.is_serving()
 
     @property
@@ -120,7 +141,7 @@ class Server:
     def addresses(self) -> Sequence[Address]:
         """Where it listens."""
         sockets = self.listener.sockets if self.listener is not None else ()
-        return [address_of(socket.getsockname(), self.app.ae_title) for socket in sockets]
+        return [address_of(each.getsockname(), self.app.ae_title) for each in sockets]
 
     @property
     def port(self) -> int:
@@ -134,22 +155,41 @@ class Server:
         Raises:
             OSError: it cannot listen there.
         """
-        loop = asyncio.get_running_loop()
         # The system would choose a port for each address family, and nobody could say which is meant.
         host = "0.0.0.0" if self.host is None and self.requested_port == 0 else self.host
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self.app.running())
-            self.listener = await loop.create_server(
-                self.accept, host, self.requested_port, ssl=self.ssl, backlog=BACKLOG
-            )
+            self.listener = await self.listen(host)
+            if self.ssl is not None or self.proxies:
+                self.gate = Gate(self.accept, self.ssl, self.proxies, self.timeout.artim, self.limits.half_open)
+                self.gate.open([each.fileno() for each in self.listener.sockets], BACKLOG)
+            else:
+                await self.listener.start_serving()
             self.stack = stack.pop_all()
         return self
+
+    async def listen(self, host: str | Sequence[str] | None) -> asyncio.Server:
+        """Binds the sockets to listen on."""
+        loop = asyncio.get_running_loop()
+        if self.path is not None or (self.sock is not None and self.sock.family not in INTERNET):
+            return await loop.create_unix_server(
+                self.accept, self.path, sock=self.sock, backlog=BACKLOG, start_serving=False
+            )
+        if self.sock is not None:
+            return await loop.create_server(self.accept, sock=self.sock, backlog=BACKLOG, start_serving=False)
+        return await loop.create_server(
+            self.accept,
+            host,
+            self.requested_port,
+            backlog=BACKLOG,
+            reuse_port=self.reuse_port or None,
+            start_serving=False,
+        )
 
     async def serve_forever(self) -> None:
         """Serves until it is closed; closes when cancelled."""
         try:
-            assert self.listener is not None
-            await self.listener.serve_forever()
+            await self.closing.wait()
         except asyncio.CancelledError:
             if self.draining is None:
                 self.close()
@@ -160,6 +200,9 @@ class Server:
     def close(self) -> None:
         """Accepts no more associations, and ends those there are: requests under way get `timeout.shutdown`."""
         if self.draining is None:
+            self.closing.set()
+            if self.gate is not None:
+                self.gate.close()
             if self.listener is not None:
                 self.listener.close()
             self.draining = asyncio.get_running_loop().create_task(self.drain())
@@ -183,8 +226,8 @@ class Server:
 
     # connections
 
-    def accept(self) -> AcceptedProtocol:
-        """Prepares for one more connection."""
+    def accept(self, source: tuple[str, int] | None = None) -> AcceptedProtocol:
+        """Prepares for one more association; `source` is where a balancer says that it comes from."""
         upper = UpperLayer(requestor=False, limits=self.limits, artim=self.timeout.artim, strict=self.strict)
         nobody = Address("", "", 0)
         association = Association(
@@ -197,7 +240,7 @@ class Server:
             negotiate=self.negotiate,
             on_end=self.ended,
         )
-        association.protocol = protocol = AcceptedProtocol(self, association, upper)
+        association.protocol = protocol = AcceptedProtocol(self, association, upper, source)
         return protocol
 
     def connection_made(self, association: Association) -> None:
@@ -306,7 +349,11 @@ def serve(
     host: str | Sequence[str] | None = None,
     port: int = DEFAULT_PORT,
     *,
-    ssl: tls.SSLContext | None = None,
+    sock: socket.socket | None = None,
+    path: str | PathLike[str] | None = None,
+    reuse_port: bool = False,
+    ssl: Context | None = None,
+    proxies: Sequence[str] = (),
     timeout: Timeout | float | None = 30.0,
     limits: Limits | None = None,
     socket_options: Sequence[tuple[int, int, int]] = (),
@@ -318,7 +365,11 @@ def serve(
         app: the application.
         host: address or addresses to listen on; all of the machine's by default.
         port: TCP port; 0 for any that is free (see `Server.port`), on IPv4 where no host is given.
-        ssl: a TLS context; without it connections are plain.
+        sock: a socket that is bound already, in place of host and port; `inherited_socket` finds one of systemd.
+        path: of a Unix socket to listen on, in place of host and port.
+        reuse_port: share the port with other processes.
+        ssl: a TLS context, or a function that gives one for each handshake; without it connections are plain.
+        proxies: networks of balancers that say with the PROXY protocol, version 1 or 2, where a connection comes from.
         timeout: deadlines; a number is the default of each.
         limits: what peers may ask for, at once and each.
         socket_options: `(level, name, value)` for the socket of each connection.
@@ -328,12 +379,23 @@ def serve(
         app,
         host,
         port,
+        sock=sock,
+        path=path,
+        reuse_port=reuse_port,
         ssl=ssl,
+        proxies=proxies,
         timeout=Timeout.of(timeout),
         limits=limits or Limits(),
         socket_options=socket_options,
         strict=strict,
     )
+
+
+def inherited_socket() -> socket.socket | None:
+    """The listening socket that systemd has opened for this process; `None` where there is none."""
+    if os.environ.get("LISTEN_PID") != str(os.getpid()) or int(os.environ.get("LISTEN_FDS", "0")) < 1:
+        return None
+    return socket.socket(fileno=FIRST_INHERITED)
 
 
 def announce(server: Server) -> None:
