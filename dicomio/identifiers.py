@@ -96,7 +96,7 @@ def check_identifier(ds: Dataset, levels: Sequence[str], *, retrieving: bool = F
         raise InvalidIdentifier(
             DOES_NOT_MATCH, f"{said}; it can be {', '.join(levels)}", offending=[QUERY_RETRIEVE_LEVEL]
         )
-    if retrieving and not ds.get(UNIQUE_KEYS[level]):
+    if retrieving and (UNIQUE_KEYS[level] not in ds or not ds[UNIQUE_KEYS[level]].value):
         raise InvalidIdentifier(DOES_NOT_MATCH, f"no unique key of level {level}", offending=[UNIQUE_KEYS[level]])
     return level
 
