@@ -425,6 +425,7 @@ def test_what_nothing_can_be_matched_by(keyword: str, value: object, words: str)
         key_of(keyword, value)
     assert words in str(caught.value)
     assert caught.value.tag == Tag(keyword)
+    assert (caught.value.status, caught.value.offending) == (0xA900, (Tag(keyword),))
     assert isinstance(caught.value, ValueError)
     assert len(str(caught.value)) < 200
 

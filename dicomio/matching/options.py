@@ -5,14 +5,19 @@ from dataclasses import dataclass
 from pydicom.datadict import keyword_for_tag
 from pydicom.tag import BaseTag
 
-from dicomio.errors import DicomError
+from dicomio.errors import InvalidIdentifier
 from dicomio.matching.temporal import offset_minutes
 
 __all__ = ["InvalidKey", "MatchOptions"]
 
+# PS3.4 C.4.1.1.4: Identifier does not match SOP class.
+DOES_NOT_MATCH = 0xA900
 
-class InvalidKey(DicomError, ValueError):
+
+class InvalidKey(InvalidIdentifier, ValueError):
     """A key of an identifier has a value by which nothing can be matched (PS3.4 C.2.2.2).
+
+    A handler that lets it pass answers with 0xA900 and names the key.
 
     Args:
         tag: of the key.
@@ -22,7 +27,12 @@ class InvalidKey(DicomError, ValueError):
 
     def __init__(self, tag: BaseTag, value: object, reason: str) -> None:
         self.tag = tag
-        super().__init__(f"{keyword_for_tag(tag) or tag}: {shortened(repr(value))} {reason}")
+        super().__init__(
+            DOES_NOT_MATCH, f"{keyword_for_tag(tag) or tag}: {shortened(repr(value))} {reason}", offending=[tag]
+        )
+
+    def __str__(self) -> str:
+        return self.comment
 
 
 def shortened(text: str, most: int = 64) -> str:
