@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 
 from pydicom.dataset import Dataset
 
-from dicomio import PATIENT_ROOT, STUDY_ROOT, Address, Application, FindRequest, RetrieveRequest, Status, StoreRequest
-from dicomio.matching import InvalidKey, compile_query
+from dicomio import PATIENT_ROOT, STUDY_ROOT, Address, Application, FindRequest, RetrieveRequest, StoreRequest
+from dicomio.matching import compile_query
 
 UNIQUE = {"PATIENT": "PatientID", "STUDY": "StudyInstanceUID", "SERIES": "SeriesInstanceUID", "IMAGE": "SOPInstanceUID"}
 
@@ -31,7 +31,6 @@ KEYS = {
 def qr_scp(destinations: dict[str, Address]) -> Application:
     """An application that finds and sends what it was sent."""
     app = Application("ARCHIVE", destinations=destinations)
-    app.map_exception(InvalidKey, Status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS)
     instances: dict[str, Dataset] = {}
 
     @app.store()

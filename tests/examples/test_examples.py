@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from pydicom import dcmread
+from pydicom.tag import Tag
 from pydicom.uid import UID
 
 import dicomio
@@ -83,6 +84,9 @@ class TestQueryRetrieve:
         with pytest.raises(dicomio.StatusError) as refusal:
             await client.find(query("STUDY", StudyDate="yesterday"))
         assert refusal.value.status == Status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS
+        assert "StudyDate: 'yesterday' is no value for DA" in str(refusal.value)
+        assert isinstance(refusal.value.response, dicomio.Response)
+        assert refusal.value.response.offending_elements == (Tag("StudyDate"),)
 
     async def test_get(self, client: dicomio.Client, ct: Path) -> None:
         sent = await asyncio.to_thread(dcmread, ct)
