@@ -1,8 +1,8 @@
 """`-k KEY[=VALUE]`: an element of a query by its path, and its value; and data sets as such paths and texts.
 
 A path names an element by keyword or tag, and one in an item of a sequence by the way to it: `PatientID`, `0010,0020`,
-`(0010,0020)`, `ScheduledProcedureStepSequence[0].Modality`, `(0040,0100)[0].(0008,0060)`. Items count from 0; an item
-that is not there is made, and `[*]` stands for all that are.
+`(0010,0020)`, `ScheduledProcedureStepSequence[0].Modality`, `(0040,0100)[0].(0008,0060)`. Items count from 0, and those
+that are not there are made.
 """
 
 import re
@@ -15,19 +15,17 @@ from pydicom.datadict import dictionary_VR, keyword_for_tag, private_dictionary_
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag, Tag
 
 from dicomio.identifiers import tag_of
 
-__all__ = ["EVERY", "Key", "Step", "assign", "paths_of", "read_key"]
-
-# Stands for the number of an item: each that is there.
-EVERY: Final = -1
+__all__ = ["Key", "Step", "assign", "paths_of", "read_key"]
 
 STEP: Final = re.compile(
     r"(?:\((?P<enclosed>[0-9A-Fa-f]{4},[0-9A-Fa-f]{4})\)|(?P<tag>[0-9A-Fa-f]{4},[0-9A-Fa-f]{4})|(?P<keyword>\w+))"
     # Nobody asks for a thousand items, and each that is not there is made.
-    r"(?:\[(?P<item>[0-9]{1,3}|\*)\])?",
+    r"(?:\[(?P<item>[0-9]{1,3})\])?",
     re.ASCII,
 )
 
@@ -53,15 +51,14 @@ class Step:
 
     Args:
         tag: of the element.
-        item: which item of it, `EVERY` for each; `None` where none is named.
+        item: which item of it; `None` where none is named.
     """
 
     tag: BaseTag
     item: int | None = None
 
     def __str__(self) -> str:
-        item = {None: "", EVERY: "[*]"}.get(self.item, f"[{self.item}]")
-        return f"{name_of(self.tag)}{item}"
+        return name_of(self.tag) if self.item is None else f"{name_of(self.tag)}[{self.item}]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +108,7 @@ def step_of(match: re.Match[str]) -> Step:
     tag = BaseTag(int(number.replace(",", ""), 16)) if number else tag_of(match["keyword"])
     if tag.group in NO_DATA_SET or tag.element == 0:
         raise ValueError(f"{match[0]!r} is no element that a query may have")
-    item = match["item"]
-    return Step(tag, EVERY if item == "*" else int(item) if item else None)
+    return Step(tag, int(match["item"]) if match["item"] else None)
 
 
 # putting into a data set
@@ -125,44 +121,32 @@ def assign(ds: Dataset, key: Key) -> None:
         ValueError: the value is none for that element, or the path leads through what is no sequence.
     """
     *way, last = key.steps
-    for parent in datasets_at(ds, way):
-        vr = vr_of(parent, last.tag)
-        if vr == "SQ" or last.item is not None:
-            assign_sequence(parent, last, key.value)
-        else:
-            parent.add(element_of(last.tag, vr, key.value))
+    for step in way:
+        ds = item_of(ds, step)
+    vr = vr_of(ds, last.tag)
+    if vr == "SQ" or last.item is not None:
+        assign_sequence(ds, last, key.value)
+    else:
+        ds.add(element_of(last.tag, vr, key.value))
 
 
-def datasets_at(ds: Dataset, way: list[Step]) -> Iterator[Dataset]:
-    """The data sets that a path leads to."""
-    if not way:
-        yield ds
-        return
-    for item in items_of(ds, way[0]):
-        yield from datasets_at(item, way[1:])
-
-
-def items_of(ds: Dataset, step: Step) -> list[Dataset]:
-    """The items that a step leads to; the first where it names none."""
+def item_of(ds: Dataset, step: Step) -> Dataset:
+    """The item that a step leads to; the first where it names none."""
     if vr_of(ds, step.tag) != "SQ":
         raise ValueError(f"{name_of(step.tag)} is no sequence")
     if step.tag not in ds:
         ds.add_new(step.tag, "SQ", [])
-    items = ds[step.tag].value
-    if step.item == EVERY:
-        if not items:
-            raise ValueError(f"{name_of(step.tag)} has no items that [*] could stand for")
-        return list(items)
+    items: Sequence = ds[step.tag].value
     number = step.item or 0
     while len(items) <= number:
         items.append(Dataset())
-    return [items[number]]
+    return items[number]
 
 
 def assign_sequence(ds: Dataset, step: Step, value: str) -> None:
     """A sequence as a key: without items, or with an empty one, both of which match everything (PS3.4 C.2.2.2.6)."""
     if step.item is not None:
-        items_of(ds, step)
+        item_of(ds, step)
     else:
         ds.add_new(step.tag, "SQ", [])
     if value:

@@ -10,9 +10,9 @@ from typing import Any, Final, TypeAlias
 from pydicom.dataset import Dataset
 from rich.console import Console
 from rich.live import Live
-from rich.table import Column, Table
 from rich.text import Text
 
+from dicomio.cli.grid import grid_lines
 from dicomio.cli.keys import paths_of
 from dicomio.cli.output import Output, printable
 
@@ -22,8 +22,8 @@ Show: TypeAlias = Callable[[Dataset], None]
 
 # Rows after which a new table begins: their number is bounded by the peer alone.
 PAGE: Final = 500
-# Lines of a terminal that are not rows of the growing table: its head, its frame, the line below.
-MARGIN: Final = 8
+# Lines of a terminal that are not rows of the growing table: its headings, and the line below.
+MARGIN: Final = 6
 
 ITEM: Final = re.compile(r"\[[0-9]+\]")
 # What every query and every match has, and nobody wants to see in a table.
@@ -64,14 +64,14 @@ class MatchTable:
     def __init__(self, columns: Sequence[str], console: Console) -> None:
         self.columns = columns
         self.console = console
-        self.rows: list[list[Text]] = []
+        self.rows: list[list[str]] = []
         self.count = 0
 
     def add(self, match: Dataset) -> None:
         """One match more."""
         cells = cells_of(match)
-        self.columns = self.columns or list(cells)
-        self.rows.append([Text(within(cells, column)) for column in self.columns])
+        self.columns = self.columns or list(cells) or [""]
+        self.rows.append([within(cells, column) for column in self.columns])
         self.count += 1
         if len(self.rows) >= PAGE:
             self.finish()
@@ -80,20 +80,19 @@ class MatchTable:
         """Prints the rows there are; a new table begins."""
         rows, self.rows = self.rows, []
         if rows:
-            self.console.print(self.table(rows))
+            self.console.out(self.text(rows), highlight=False)
 
-    def table(self, rows: Sequence[Sequence[Text]]) -> Table:
+    def text(self, rows: Sequence[Sequence[str]]) -> str:
         """A table of some of the rows."""
-        table = Table(*[Column(heading_of(column), overflow="fold") for column in self.columns])
-        for row in rows:
-            table.add_row(*row)
-        return table
+        # The last step of a path says enough.
+        headings = [column.rpartition(".")[2] for column in self.columns]
+        return "\n".join(grid_lines(headings, rows, self.console.width))
 
-    def __rich__(self) -> Table:
+    def __rich__(self) -> Text:
         """As many of the latest rows as the terminal has lines for."""
-        table = self.table(self.rows[-max(1, self.console.height - MARGIN) :])
-        table.caption = f"{self.count} matches so far"
-        return table
+        rows = self.rows[-max(1, self.console.height - MARGIN) :]
+        table = f"{self.text(rows)}\n" if rows else ""
+        return Text(f"{table}{self.count} matches so far", no_wrap=True, overflow="crop")
 
 
 @contextmanager
@@ -128,11 +127,6 @@ def within(cells: Mapping[str, str], column: str) -> str:
     if column in cells:
         return cells[column]
     return "\n".join(text for path, text in cells.items() if path.startswith(f"{column}."))
-
-
-def heading_of(column: str) -> Text:
-    """The heading of a column: the last step of its path, which is long enough."""
-    return Text(column.rpartition(".")[2])
 
 
 # JSON
