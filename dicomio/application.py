@@ -35,13 +35,14 @@ from dicomio.requests import (
     StoreRequest,
     UnknownRequest,
 )
-from dicomio.server import DEFAULT_PORT, run, serve
+from dicomio.server import DEFAULT_PORT, run, say_listening, serve
 from dicomio.services import normalized, query, retrieve
 from dicomio.services.reply import answer, respond
 from dicomio.sop import QueryModel
 from dicomio.status import Status
 from dicomio.wire.commands import CommandField
 from dicomio.wire.pdus import AssociateRQ
+from dicomio.workers import reserve_port, supervise
 
 __all__ = ["Application", "Lifespan", "Proposal"]
 
@@ -494,7 +495,9 @@ class Application:
         host: str | Sequence[str] | None = None,
         port: int = DEFAULT_PORT,
         *,
+        workers: int = 1,
         ssl: Context | None = None,
+        proxies: Sequence[str] = (),
         timeout: Timeout | float | None = 30.0,
         limits: Limits | None = None,
     ) -> None:
@@ -503,14 +506,29 @@ class Application:
         Args:
             host: address or addresses to listen on; all of the machine's by default.
             port: TCP port.
-            ssl: a TLS context; without it connections are plain.
+            workers: processes that share the port, each with the application, its lifespan and its limits; one that
+                dies is replaced. Each has a `state` of its own.
+            ssl: a TLS context, or a function that gives one; without it connections are plain.
+            proxies: networks of balancers whose PROXY protocol is believed.
             timeout: deadlines; a number is the default of each.
             limits: what peers may ask for, at once and each.
 
         Raises:
             OSError: it cannot listen there.
         """
-        run(serve(self, host, port, ssl=ssl, timeout=timeout, limits=limits))
+        if workers == 1:
+            run(serve(self, host, port, ssl=ssl, proxies=proxies, timeout=timeout, limits=limits))
+            return
+        holder, (name, number) = reserve_port(host, port)
+
+        def work() -> None:
+            server = serve(
+                self, host, number, reuse_port=True, ssl=ssl, proxies=proxies, timeout=timeout, limits=limits
+            )
+            run(server, lambda server: None)
+
+        with holder:
+            supervise(workers, work, lambda: say_listening(Address(self.ae_title, name, number)))
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -24,7 +24,7 @@ from dicomio.protocol import UpperLayerProtocol, set_socket_options
 from dicomio.session import UpperLayer
 from dicomio.wire.pdus import AssociateRQ
 
-__all__ = ["Served", "Server", "inherited_socket", "serve"]
+__all__ = ["Served", "Server", "inherited_socket", "run", "say_listening", "serve"]
 
 logger = logging.getLogger("dicomio.server")
 
@@ -400,7 +400,11 @@ def inherited_socket() -> socket.socket | None:
 
 def announce(server: Server) -> None:
     """Says on standard error where a server listens."""
-    address = server.addresses[0]
+    say_listening(server.addresses[0])
+
+
+def say_listening(address: Address) -> None:
+    """Says on standard error where we listen."""
     sys.stderr.write(f"{address.ae_title} is listening on {address.host}:{address.port}\n")
 
 
