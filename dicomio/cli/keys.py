@@ -23,7 +23,7 @@ from dicomio.identifiers import tag_of
 __all__ = ["Key", "Step", "assign", "paths_of", "read_key"]
 
 STEP: Final = re.compile(
-    r"(?:\((?P<enclosed>[0-9A-Fa-f]{4},[0-9A-Fa-f]{4})\)|(?P<tag>[0-9A-Fa-f]{4},[0-9A-Fa-f]{4})|(?P<keyword>\w+))"
+    r"(?:\((?P<enclosed>[0-9A-Fa-f]{4},[0-9A-Fa-f]{4})\)|(?P<tag>[0-9A-Fa-f]{4},[0-9A-Fa-f]{4})|(?P<keyword>[A-Za-z]\w*))"
     # Nobody asks for a thousand items, and each that is not there is made.
     r"(?:\[(?P<item>[0-9]{1,3})\])?",
     re.ASCII,

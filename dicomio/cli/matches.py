@@ -26,6 +26,9 @@ PAGE: Final = 500
 MARGIN: Final = 6
 
 ITEM: Final = re.compile(r"\[[0-9]+\]")
+# Characters of a cell; the peer may send more than anybody reads.
+LONGEST_CELL: Final = 500
+
 # What every query and every match has, and nobody wants to see in a table.
 NO_COLUMNS: Final = ("SpecificCharacterSet", "QueryRetrieveLevel")
 SPECIFIC_CHARACTER_SET: Final = "00080005"
@@ -124,9 +127,10 @@ def cells_of(ds: Dataset) -> dict[str, str]:
 
 def within(cells: Mapping[str, str], column: str) -> str:
     """What belongs into a column; for a sequence all that is in it."""
-    if column in cells:
-        return cells[column]
-    return "\n".join(text for path, text in cells.items() if path.startswith(f"{column}."))
+    text = cells.get(column)
+    if text is None:
+        text = "\n".join(text for path, text in cells.items() if path.startswith(f"{column}."))
+    return text if len(text) <= LONGEST_CELL else f"{text[:LONGEST_CELL]}…"
 
 
 # JSON
