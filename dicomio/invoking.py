@@ -157,6 +157,9 @@ class Invoker(ABC):
             await pending.waiter
         reply = pending.replies.popleft()
         self.count_unread(-weight(reply))
+        if not pending.replies and reply.is_pending:
+            # The peer may have been held back until now.
+            self.expect_progress(pending)
         return reply
 
     def cancel(self, pending: Pending) -> None:
@@ -193,21 +196,25 @@ class Invoker(ABC):
             return
         if pending.abandoned:
             self.abort(ResponseTimeout(f"{self.peer}: a cancelled operation did not end in {self.timeout.cancel:g} s"))
-        elif self.is_progressing(pending):
-            self.expect_progress(pending)
-        else:
-            if pending.field in CANCELLABLE:
-                self.post_cancel(pending)
-            self.abort(ResponseTimeout(f"{self.peer}: no response within {self.timeout.response:g} s"))
+            return
+        limit = self.timeout.response
+        assert limit is not None
+        due = self.last_sign(pending) + limit
+        if due > self.loop.time():
+            pending.deadline.set(due)
+            return
+        if pending.field in CANCELLABLE:
+            self.post_cancel(pending)
+        self.abort(ResponseTimeout(f"{self.peer}: no response within {limit:g} s"))
 
-    def is_progressing(self, pending: Pending) -> bool:
-        """Whether something else than a response is a sign of progress: objects that arrive for a C-GET."""
-        if pending.replies or self.protocol.reading_paused:
-            return True
-        if pending.field != CommandField.C_GET_RQ:
-            return False
-        assert self.timeout.response is not None
-        return bool(self.serving) or self.loop.time() - self.protocol.last_received < self.timeout.response
+    def last_sign(self, pending: Pending) -> float:
+        """When there was a sign of progress other than a response, loop time; now, while it is our turn."""
+        is_get = pending.field == CommandField.C_GET_RQ
+        ours = bool(pending.replies or self.protocol.reading_paused)
+        if ours or (is_get and any(not each.receiving for each in self.serving.values())):
+            return self.loop.time()
+        # The objects of a C-GET that arrive.
+        return self.protocol.last_received if is_get else float("-inf")
 
     # what comes back
 

@@ -203,8 +203,15 @@ class Responses(Generic[T, R]):
     def __del__(self) -> None:
         if not self._used:
             warnings.warn("a request was made and neither awaited nor iterated: it was not sent", RuntimeWarning, 2)
-        if self._task is not None and not self._task.done() and not self._task.get_loop().is_closed():
-            self._task.get_loop().call_soon_threadsafe(self._task.cancel)
+        if self._task is not None and self._channel is not None and not self._task.get_loop().is_closed():
+            self._task.get_loop().call_soon_threadsafe(abandon, self._task, self._channel)
+
+
+def abandon(task: "asyncio.Task[Any]", channel: Channel[Any]) -> None:
+    """Ends an operation that was dropped; whether the last item was done with, nobody knows."""
+    channel.close(failed=True)
+    task.cancel()
+    task.add_done_callback(retrieve)
 
 
 def retrieve(task: "asyncio.Task[Any]") -> None:

@@ -1,6 +1,6 @@
 """An operation of ours that is answered more than once, from its request to its final response (PS3.7 8.1.2)."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from typing import cast
 
@@ -35,11 +35,23 @@ class Operation:
         return self.response.status if self.response is not None else Status.PENDING
 
     async def replies(
-        self, provider: DimseProvider, context: AcceptedContext, command: Command, identifier: Dataset
+        self,
+        provider: DimseProvider,
+        context: AcceptedContext,
+        command: Command,
+        identifier: Dataset,
+        begun: Callable[[Pending], None] | None = None,
     ) -> AsyncGenerator[Reply, None]:
         """Sends the request and gives every response, the final one last.
 
         Close it: an operation that is left before its final response is cancelled on the wire.
+
+        Args:
+            provider: the association.
+            context: presentation context of the request.
+            command: the request.
+            identifier: its data set.
+            begun: called when it has been sent, before anything can come back.
 
         Raises:
             DicomError: the association is over.
@@ -47,6 +59,8 @@ class Operation:
         data = encode(identifier, context.transfer_syntax)
         command.has_data_set = True
         pending = self.pending = await provider.start(context, command, data, many=True)
+        if begun is not None:
+            begun(pending)
         try:
             while True:
                 reply = await provider.next_reply(pending)

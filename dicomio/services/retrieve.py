@@ -6,11 +6,11 @@ from typing import Any, Final, TypeVar
 
 from pydicom.dataset import Dataset
 
-from dicomio.config import DEFAULT_TRANSFER_SYNTAXES, PresentationContext
+from dicomio.config import DEFAULT_TRANSFER_SYNTAXES, PresentationContext, Role
 from dicomio.datasets import decode
 from dicomio.dimse import DimseProvider
-from dicomio.errors import LocalProtocolError, Refused
-from dicomio.operations import Inbound, Reply
+from dicomio.errors import Refused, StatusError
+from dicomio.operations import Inbound, Pending, Reply
 from dicomio.requests import Progress, StoreRequest
 from dicomio.responses import Channel, Responses
 from dicomio.services.contexts import pick_context
@@ -222,39 +222,56 @@ async def send_get(
     """
     context = pick_context(provider, sop_class)
     command = Command(CommandField.C_GET_RQ, affected_sop_class_uid=sop_class, priority=priority)
-    if not channel.closed:
-        receive_objects(provider, channel)
+    wanted = None if channel.closed else channel
+
+    def begun(pending: Pending) -> None:
+        receive_objects(provider, pending, wanted)
+
     try:
-        async with aclosing(operation.replies(provider, context, command, identifier)) as replies:
+        async with aclosing(operation.replies(provider, context, command, identifier, begun)) as replies:
             async for reply in replies:
                 operation.take(provider, reply)
                 if not reply.is_pending:
                     operation.conclude(provider, "C-GET", reply)
+    except StatusError:
+        raise
     except BaseException:
         channel.close(failed=True)
         raise
-    finally:
-        if operation.pending is None or operation.pending.future.done():
-            provider.take_object = None
-        else:
-            # Objects that were on their way already are answered until the peer has ended the operation.
-            operation.pending.future.add_done_callback(lambda future: forget_objects(provider))
     return operation.progress
 
 
-def receive_objects(provider: DimseProvider, channel: Channel[StoreRequest]) -> None:
-    """Has the objects that come on an association handed over to a C-GET.
+def receive_objects(provider: DimseProvider, pending: Pending, channel: Channel[StoreRequest] | None) -> None:
+    """Has the objects that come on an association handed over to a C-GET until its final response is there.
 
-    Raises:
-        LocalProtocolError: another C-GET is under way, and nothing tells whose objects they would be.
+    After a C-CANCEL too: objects that are on their way then have to be answered.
     """
-    if provider.take_object is not None:
-        raise LocalProtocolError(f"{provider.peer}: there can be one C-GET at a time on an association")
-    provider.take_object = lambda inbound: hand_over(inbound, channel)
+
+    def take(inbound: Inbound) -> Coroutine[Any, Any, None] | None:
+        return provider.dispatch(inbound) if pending.future.done() else take_object(inbound, pending, channel)
+
+    def forget(future: object) -> None:
+        if provider.take_object is take:
+            provider.take_object = None
+
+    provider.take_object = take
+    pending.future.add_done_callback(forget)
 
 
-def forget_objects(provider: DimseProvider) -> None:
-    provider.take_object = None
+async def take_object(inbound: Inbound, pending: Pending, channel: Channel[StoreRequest] | None) -> None:
+    """One C-STORE on behalf of a C-GET."""
+    provider = inbound.provider
+    if Role.SCP not in inbound.context.role and provider.upper.strict:
+        await respond(inbound, Status.SOP_CLASS_NOT_SUPPORTED, "the role of an SCP was not negotiated")
+        return
+    if Role.SCP not in inbound.context.role:
+        provider.upper.messages.note("sent an object of a SOP class for which it had not given us the role of an SCP")
+    if channel is not None:
+        await hand_over(inbound, channel)
+    elif (serving := provider.dispatch(inbound)) is not None:
+        await serving
+    # It was our turn; now the peer has all of the time again.
+    provider.expect_progress(pending)
 
 
 async def hand_over(inbound: Inbound, channel: Channel[StoreRequest]) -> None:
