@@ -38,6 +38,7 @@ from dicomio.extensions import Identity, QueryExtension, StorageExtension
 from dicomio.identifiers import dataset, query
 from dicomio.implementation import VERSION as __version__
 from dicomio.opening import connect
+from dicomio.profiles import Peer, load_peers
 from dicomio.requests import (
     ActionRequest,
     CreateRequest,
@@ -67,6 +68,15 @@ from dicomio.status import Status
 from dicomio.transfer import Outcome, Outcomes
 from dicomio.wire.items import CommonExtendedNegotiation
 from dicomio.workflows.commitment import CommitmentProvider, CommitmentResult, StorageCommitment, Transaction
+from dicomio.workflows.mpps import (
+    PerformedStep,
+    PerformedStepProvider,
+    StepChange,
+    StepEvent,
+    StepState,
+    from_worklist,
+    performed_step,
+)
 
 __all__ = [
     "PATIENT_ROOT",
@@ -108,6 +118,9 @@ __all__ = [
     "NoPresentationContext",
     "Outcome",
     "Outcomes",
+    "Peer",
+    "PerformedStep",
+    "PerformedStepProvider",
     "PoolTimeout",
     "PresentationContext",
     "Priority",
@@ -129,6 +142,9 @@ __all__ = [
     "SetRequest",
     "Status",
     "StatusError",
+    "StepChange",
+    "StepEvent",
+    "StepState",
     "StorageCommitment",
     "StorageExtension",
     "StoreProgress",
@@ -144,6 +160,9 @@ __all__ = [
     "connect",
     "dataset",
     "echo",
+    "from_worklist",
+    "load_peers",
+    "performed_step",
     "query",
     "serve",
 ]
