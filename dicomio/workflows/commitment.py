@@ -434,8 +434,8 @@ class CommitmentProvider:
             logger.warning("%r has used transaction UID %s twice at once", report.requester, report.uid)
             return
         try:
-            failures = await self.check(report.instances)
-            report.failures = {uid: Status(reason) for uid, reason in failures.items() if reason}
+            found = await self.check(report.instances)
+            report.failures = {uid: Status(found[uid]) for _, uid in report.instances if found.get(uid)}
         except Exception:
             logger.exception("the check for the %s failed", report)
             report.failures = {uid: Status.PROCESSING_FAILURE for _, uid in report.instances}
