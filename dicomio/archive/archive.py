@@ -14,7 +14,6 @@ from typing import Any, Final, Self, TypeAlias, TypeVar
 
 from pydicom.dataset import Dataset
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dicomio import (
     PATIENT_ROOT,
@@ -30,14 +29,14 @@ from dicomio import (
     Status,
     StoreRequest,
 )
-from dicomio.archive.database import load_migrations, migrate, open_engine
+from dicomio.archive.database import Database, load_migrations, migrate
 from dicomio.archive.index import Index
 from dicomio.archive.objects import FileStore
 from dicomio.archive.recovery import recover
 from dicomio.archive.search import Search, paths_of
-from dicomio.archive.staging import entry_of
+from dicomio.archive.staging import put
 from dicomio.archive.worklist import Worklist
-from dicomio.archive.writer import Staged, Writer
+from dicomio.archive.writer import Writer
 from dicomio.datasets import file_header
 from dicomio.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicomio.matching import MatchOptions
@@ -136,10 +135,10 @@ class Archive:
             descriptor = await asyncio.to_thread(os.open, self.root / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
             stack.callback(os.close, descriptor)
             alone = await asyncio.to_thread(lock, descriptor)
-            self.engine: AsyncEngine = await asyncio.to_thread(open_engine, self.url, fsync=self.fsync)
-            stack.push_async_callback(self.engine.dispose)
-            await migrate(self.engine, await asyncio.to_thread(load_migrations))
-            self.index = Index(self.engine)
+            self.database = await asyncio.to_thread(Database, self.url, fsync=self.fsync)
+            stack.push_async_callback(self.database.close)
+            await migrate(self.database, await asyncio.to_thread(load_migrations))
+            self.index = Index(self.database)
             self.writer = Writer(self.objects, self.index)
             if alone:
                 await asyncio.to_thread(self.empty_incoming)
@@ -218,14 +217,8 @@ class Archive:
     async def take(self, file: Path) -> None:
         """Takes a complete file into store and index."""
         try:
-            entry = await asyncio.to_thread(entry_of, file, fsync=self.fsync)
-        except BaseException as error:
-            await asyncio.to_thread(file.unlink, missing_ok=True)
-            if isinstance(error, OSError):
-                raise no_room(error) from error
-            raise
-        try:
-            await self.writer.add(Staged(file, entry))
+            entry = await asyncio.to_thread(put, file, self.objects, fsync=self.fsync)
+            await self.writer.add(entry)
         except (OSError, OperationalError) as error:
             raise no_room(error) from error
 
@@ -253,7 +246,7 @@ class Archive:
         if model == WORKLIST and self.worklist is not None:
             return self.worklist.find(identifier, options)
         search = Search(identifier, model, ae_title=self.app.ae_title, options=options, relational=relational)
-        return search.run(self.engine)
+        return search.run(self.database.engine)
 
     async def answer(self, request: FindRequest) -> AsyncGenerator[Dataset, None]:
         """Finds: the handler for C-FIND."""
@@ -277,7 +270,7 @@ class Archive:
         Raises:
             Refused: it does not say it so.
         """
-        return [self.objects.path(key) for key in await paths_of(self.engine, identifier, model)]
+        return [self.objects.path(key) for key in await paths_of(self.database.engine, identifier, model)]
 
 
 def lock(descriptor: int) -> bool:

@@ -1,16 +1,20 @@
-"""Opening the index: the engine for a URL, what each kind of database wants to be told, migrations."""
+"""The database of the index: connections for a URL, what each kind wants to be told, migrations."""
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, event, make_url
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.ext.asyncio import create_async_engine
 
-__all__ = ["load_migrations", "migrate", "open_engine"]
+__all__ = ["Database", "load_migrations", "migrate"]
+
+T = TypeVar("T")
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
@@ -20,22 +24,54 @@ POOL_SIZE: Final = 8
 PATIENCE: Final = 60
 
 
-def open_engine(url: str | URL, *, fsync: bool = True) -> AsyncEngine:
-    """The engine for an index; it connects when it is first used.
+class Database:
+    """The database of an index. Making one blocks; it connects when it is first used.
 
     Args:
         url: of SQLAlchemy's kind; SQLite and PostgreSQL need not name their asyncio drivers.
         fsync: what is committed is on the disk; applies to SQLite, others are configured where they run.
+
+    Attributes:
+        engine: for searches.
     """
-    made = make_url(url)
-    made = made.set(drivername=DRIVERS.get(made.drivername, made.drivername))
-    engine = create_async_engine(made, pool_size=POOL_SIZE, max_overflow=1, pool_timeout=PATIENCE)
-    if engine.dialect.name == "sqlite":
-        prepare_sqlite(engine, fsync)
-    return engine
+
+    def __init__(self, url: str, *, fsync: bool = True) -> None:
+        made = make_url(url)
+        made = made.set(drivername=DRIVERS.get(made.drivername, made.drivername))
+        self.engine = create_async_engine(made, pool_size=POOL_SIZE, max_overflow=1, pool_timeout=PATIENCE)
+        self.writer: Engine | None = None
+        if self.engine.dialect.name == "sqlite":
+            # The asyncio driver goes to a thread and back for each word with SQLite, which is ten times for the
+            # shortest transaction; this way it is once.
+            self.writer = create_engine(made.set(drivername="sqlite"), pool_size=1, max_overflow=0)
+            for engine in (self.engine.sync_engine, self.writer):
+                prepare_sqlite(engine, fsync)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Does something in one transaction, which is durable on return. It goes on when the caller is cancelled.
+
+        Args:
+            work: gets the connection; what it raises rolls everything back.
+        """
+        if self.writer is not None:
+            return await asyncio.to_thread(write, self.writer, work)
+        async with self.engine.begin() as connection:
+            return await connection.run_sync(work)
+
+    async def close(self) -> None:
+        """Closes all connections."""
+        await self.engine.dispose()
+        if self.writer is not None:
+            await asyncio.to_thread(self.writer.dispose)
 
 
-def prepare_sqlite(engine: AsyncEngine, fsync: bool) -> None:
+def write(engine: Engine, work: Callable[[Connection], T]) -> T:
+    """Does something in one transaction with SQLite."""
+    with engine.connect() as plain, plain.execution_options(writes=True).begin():
+        return work(plain)
+
+
+def prepare_sqlite(engine: Engine, fsync: bool) -> None:
     """Has SQLite write ahead, sync, check foreign keys, and begin transactions where something is written."""
     pragmas = (
         f"busy_timeout = {PATIENCE * 1000}",
@@ -44,7 +80,7 @@ def prepare_sqlite(engine: AsyncEngine, fsync: bool) -> None:
         "foreign_keys = ON",
     )
 
-    @event.listens_for(engine.sync_engine, "connect")
+    @event.listens_for(engine, "connect")
     def connected(connection: Any, record: object) -> None:
         # Otherwise the driver begins transactions when it thinks fit.
         connection.isolation_level = None
@@ -53,9 +89,10 @@ def prepare_sqlite(engine: AsyncEngine, fsync: bool) -> None:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
-    @event.listens_for(engine.sync_engine, "begin")
+    @event.listens_for(engine, "begin")
     def begun(connection: Connection) -> None:
-        # What only reads needs none, and each word with SQLite is a visit to its thread.
+        # Immediately, so that nobody else writes between what is read here and what is written. What only reads
+        # needs no transaction.
         if connection.get_execution_options().get("writes", False):
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
@@ -69,25 +106,22 @@ def load_migrations() -> ScriptDirectory:
     return script
 
 
-async def migrate(engine: AsyncEngine, script: ScriptDirectory, revision: str = "head") -> None:
+async def migrate(database: Database, script: ScriptDirectory, revision: str = "head") -> None:
     """Brings an index to a revision, an empty one or one of an earlier version of this package.
 
     Args:
-        engine: of the index.
+        database: of the index.
         script: the migrations.
         revision: which; the newest by default.
     """
 
-    def run(connection: Connection) -> None:
-        def steps(current: Any, context: MigrationContext) -> Any:
-            return script._upgrade_revs(revision, current)
+    def steps(current: Any, context: MigrationContext) -> Any:
+        return script._upgrade_revs(revision, current)
 
+    def run(connection: Connection) -> None:
         with EnvironmentContext(Config(), script, fn=steps, destination_rev=revision) as environment:
             environment.configure(connection=connection)
             with environment.begin_transaction():
                 environment.run_migrations()
 
-    async with engine.connect() as plain:
-        connection = await plain.execution_options(writes=True)
-        async with connection.begin():
-            await connection.run_sync(run)
+    await database.write(run)

@@ -1,19 +1,20 @@
 """The index: what it takes to enter objects, and to take them out again, in one transaction."""
 
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
-from sqlalchemy import ColumnElement, Table, delete, exists, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy import ColumnElement, Connection, Table, delete, exists, insert, select, update
 
 from dicomio.archive.attributes import Attributes, element, key_of, packed
+from dicomio.archive.database import Database
 from dicomio.archive.header import Fields
 from dicomio.archive.schema import INSTANCE_COLUMNS, SERIES_COLUMNS, STUDY_COLUMNS, Kind, instance, series, study
 from dicomio.matching import comparable
 
 __all__ = ["Entry", "Index", "Known"]
+
+T = TypeVar("T")
 
 PATIENT_ID: Final = key_of("PatientID")
 ISSUER_OF_PATIENT_ID: Final = key_of("IssuerOfPatientID")
@@ -120,21 +121,17 @@ class Index:
     """The rows of all objects.
 
     Args:
-        engine: of the database; `migrate` has been called for it.
+        database: of the index; `migrate` has been called for it.
     """
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self.engine = engine
+    def __init__(self, database: Database) -> None:
+        self.database = database
         self.rows = Rows()
 
-    @asynccontextmanager
-    async def writing(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction; what was known of rows is forgotten where it fails."""
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Does something in one transaction; what was known of rows is forgotten where it fails."""
         try:
-            async with self.engine.connect() as plain:
-                connection = await plain.execution_options(writes=True)
-                async with connection.begin():
-                    yield connection
+            return await self.database.write(work)
         except BaseException:
             self.rows.forget()
             raise
@@ -143,7 +140,7 @@ class Index:
         """What is entered under these SOP Instance UIDs."""
         columns = instance.c.sop_instance_uid, instance.c.path, instance.c.transfer_syntax, instance.c.length
         query = select(*columns).where(instance.c.sop_instance_uid.in_(list(uids)))
-        async with self.engine.connect() as connection:
+        async with self.database.engine.connect() as connection:
             return {uid: Known(*rest) for uid, *rest in await connection.execute(query)}
 
     async def enter_new(self, entries: Sequence[Entry]) -> None:
@@ -153,8 +150,7 @@ class Index:
             sqlalchemy.exc.IntegrityError: one of them is.
         """
         learned = Rows()
-        async with self.writing() as connection:
-            await insert_all(connection, await self.rows_of(connection, entries, learned))
+        await self.write(lambda connection: insert_all(connection, self.rows_of(connection, entries, learned)))
         self.rows.learn(learned)
 
     async def enter(self, entries: Sequence[Entry]) -> list[str]:
@@ -167,35 +163,33 @@ class Index:
         """
         last = {entry.sop_instance_uid: entry for entry in entries}
         superseded = [entry.path for entry in entries if last[entry.sop_instance_uid] is not entry]
-        learned = Rows()
-        async with self.writing() as connection:
-            rows = await self.rows_of(connection, list(last.values()), learned)
-            replaced, left = await replace_known(connection, rows)
-            await insert_all(connection, rows)
-            if left:
-                await prune(connection, left)
-        # What was pruned may be among what was known.
-        self.rows.forget() if left else self.rows.learn(learned)
+
+        def work(connection: Connection) -> list[str]:
+            rows = self.rows_of(connection, list(last.values()), Rows())
+            replaced, left = replace_known(connection, rows)
+            insert_all(connection, rows)
+            prune(connection, left)
+            return replaced
+
+        replaced = await self.write(work)
+        # A row may have been changed, or removed as the last of its objects left it.
+        self.rows.forget()
         return superseded + replaced
 
-    async def rows_of(
-        self, connection: AsyncConnection, entries: Sequence[Entry], learned: Rows
-    ) -> dict[str, dict[str, Any]]:
-        """The rows of objects by SOP Instance UID; their studies and series are entered."""
+    def rows_of(self, connection: Connection, entries: Sequence[Entry], learned: Rows) -> dict[str, dict[str, Any]]:
+        """The rows of objects by SOP Instance UID; those of their studies and series are written where need be."""
         studies = {entry.study_uid: entry for entry in entries}
-        ids = {}
-        known = await known_studies(connection, studies.keys() - self.rows.studies.keys())
+        known = known_studies(connection, studies.keys() - self.rows.studies.keys()) | self.rows.studies
         for uid, entry in studies.items():
-            row = self.rows.studies.get(uid) or known.get(uid)
-            learned.studies[uid] = row = await put_study(connection, row, entry)
-            ids[uid] = row.id
-        all_series = {(ids[entry.study_uid], entry.series_uid): entry for entry in entries}
-        others = await known_series(connection, all_series.keys() - self.rows.series.keys())
+            learned.studies[uid] = put_study(connection, known.get(uid), entry)
+        all_series = {(learned.studies[entry.study_uid].id, entry.series_uid): entry for entry in entries}
+        others = known_series(connection, all_series.keys() - self.rows.series.keys()) | self.rows.series
         for key, entry in all_series.items():
-            before = self.rows.series.get(key) or others.get(key)
-            learned.series[key] = await put_series(connection, before, key[0], entry)
+            learned.series[key] = put_series(connection, others.get(key), key[0], entry)
         return {
-            entry.sop_instance_uid: row_of(entry, learned.series[ids[entry.study_uid], entry.series_uid].id)
+            entry.sop_instance_uid: row_of(
+                entry, learned.series[learned.studies[entry.study_uid].id, entry.series_uid].id
+            )
             for entry in entries
         }
 
@@ -205,7 +199,7 @@ class Index:
         while True:
             columns = study.c.id, study.c.study_instance_uid
             query = select(*columns).where(study.c.id > last).order_by(study.c.id).limit(CHUNK)
-            async with self.engine.connect() as connection:
+            async with self.database.engine.connect() as connection:
                 rows = (await connection.execute(query)).all()
             for last, uid in rows:
                 yield last, uid
@@ -215,39 +209,42 @@ class Index:
     async def paths(self, study_id: int) -> set[str]:
         """The paths of all objects of a study, by its row."""
         query = select(instance.c.path).join(series).where(series.c.study == study_id)
-        async with self.engine.connect() as connection:
+        async with self.database.engine.connect() as connection:
             return set((await connection.execute(query)).scalars())
 
     async def remove(self, paths: Sequence[str]) -> None:
         """Removes objects by path, and the series and studies that have none left."""
-        self.rows.forget()
-        async with self.writing() as connection:
+
+        def work(connection: Connection) -> None:
             wanted = instance.c.path.in_(paths)
-            rows = (await connection.execute(select(instance.c.series).where(wanted).distinct())).scalars().all()
-            await connection.execute(delete(instance).where(wanted))
-            await prune(connection, rows)
+            rows = connection.execute(select(instance.c.series).where(wanted).distinct()).scalars().all()
+            connection.execute(delete(instance).where(wanted))
+            prune(connection, rows)
+
+        await self.write(work)
+        self.rows.forget()
 
 
-async def known_studies(connection: AsyncConnection, uids: Collection[str]) -> dict[str, Row]:
+def known_studies(connection: Connection, uids: Collection[str]) -> dict[str, Row]:
     """The rows of those of some studies that are in the index."""
     if not uids:
         return {}
     columns = study.c.study_instance_uid, study.c.id, study.c.attributes
-    rows = await connection.execute(select(*columns).where(study.c.study_instance_uid.in_(uids)))
+    rows = connection.execute(select(*columns).where(study.c.study_instance_uid.in_(uids)))
     return {uid: Row(*rest) for uid, *rest in rows}
 
 
-async def known_series(connection: AsyncConnection, keys: Collection[tuple[int, str]]) -> dict[tuple[int, str], Row]:
+def known_series(connection: Connection, keys: Collection[tuple[int, str]]) -> dict[tuple[int, str], Row]:
     """The rows of those of some series that are in the index, by the row of their study and UID."""
     if not keys:
         return {}
     columns = series.c.study, series.c.series_instance_uid, series.c.id, series.c.attributes
     wanted = series.c.study.in_({row for row, _ in keys}), series.c.series_instance_uid.in_({uid for _, uid in keys})
-    rows = await connection.execute(select(*columns).where(*wanted))
+    rows = connection.execute(select(*columns).where(*wanted))
     return {(study_id, uid): Row(*rest) for study_id, uid, *rest in rows}
 
 
-async def put_study(connection: AsyncConnection, before: Row | None, entry: Entry) -> Row:
+def put_study(connection: Connection, before: Row | None, entry: Entry) -> Row:
     """Has the row of a study say what an object of it says."""
     fields = entry.attributes.study
     attributes = packed(fields)
@@ -255,48 +252,48 @@ async def put_study(connection: AsyncConnection, before: Row | None, entry: Entr
         return before
     row = values_of(STUDY_COLUMNS, fields) | {"study_instance_uid": entry.study_uid, "attributes": attributes}
     row["patient_key"] = patient_key(entry.study_uid, fields)
-    return Row(await put(connection, study, before, row), attributes)
+    return Row(put(connection, study, before, row), attributes)
 
 
-async def put_series(connection: AsyncConnection, before: Row | None, study_id: int, entry: Entry) -> Row:
+def put_series(connection: Connection, before: Row | None, study_id: int, entry: Entry) -> Row:
     """Has the row of a series say what an object of it says."""
     fields = entry.attributes.series
     attributes = packed(fields)
     if before is not None and before.attributes == attributes:
         return before
     row = values_of(SERIES_COLUMNS, fields) | {"series_instance_uid": entry.series_uid, "attributes": attributes}
-    return Row(await put(connection, series, before, row | {"study": study_id}), attributes)
+    return Row(put(connection, series, before, row | {"study": study_id}), attributes)
 
 
-async def put(connection: AsyncConnection, table: Table, before: Row | None, row: Mapping[str, Any]) -> int:
+def put(connection: Connection, table: Table, before: Row | None, row: Mapping[str, Any]) -> int:
     """Writes a row, in place of one where there is one; returns which."""
     if before is None:
-        inserted = await connection.execute(insert(table).values(row).returning(table.c.id))
+        inserted = connection.execute(insert(table).values(row).returning(table.c.id))
         return int(inserted.scalar_one())
-    await connection.execute(update(table).where(table.c.id == before.id).values(row))
+    connection.execute(update(table).where(table.c.id == before.id).values(row))
     return before.id
 
 
-async def insert_all(connection: AsyncConnection, rows: Mapping[str, Mapping[str, Any]]) -> None:
+def insert_all(connection: Connection, rows: Mapping[str, Mapping[str, Any]]) -> None:
     """Inserts rows of objects."""
     if rows:
-        await connection.execute(insert(instance), list(rows.values()))
+        connection.execute(insert(instance), list(rows.values()))
 
 
-async def replace_known(connection: AsyncConnection, rows: dict[str, dict[str, Any]]) -> tuple[list[str], set[int]]:
+def replace_known(connection: Connection, rows: dict[str, dict[str, Any]]) -> tuple[list[str], set[int]]:
     """Writes rows of objects in place of those with the same SOP Instance UIDs; the others are left in `rows`.
 
     Returns:
         The paths that are replaced, and the series that objects have left.
     """
     columns = instance.c.sop_instance_uid, instance.c.id, instance.c.path, instance.c.series
-    found = (await connection.execute(select(*columns).where(instance.c.sop_instance_uid.in_(list(rows))))).all()
+    found = (connection.execute(select(*columns).where(instance.c.sop_instance_uid.in_(list(rows))))).all()
     left = set()
     for uid, row_id, _, previous in found:
         row = rows.pop(uid)
         if previous != row["series"]:
             left.add(previous)
-        await connection.execute(update(instance).where(instance.c.id == row_id).values(row))
+        connection.execute(update(instance).where(instance.c.id == row_id).values(row))
     return [path for _, _, path, _ in found], left
 
 
@@ -313,12 +310,14 @@ def row_of(entry: Entry, series_id: int) -> dict[str, Any]:
     }
 
 
-async def prune(connection: AsyncConnection, series_ids: Iterable[int]) -> None:
+def prune(connection: Connection, series_ids: Collection[int]) -> None:
     """Removes those of some series that have no objects any more, and their studies if those have no series."""
-    wanted = series.c.id.in_(list(series_ids))
-    studies = (await connection.execute(select(series.c.study).where(wanted).distinct())).scalars().all()
-    await connection.execute(delete(series).where(wanted, ~has(instance, instance.c.series, series.c.id)))
-    await connection.execute(delete(study).where(study.c.id.in_(studies), ~has(series, series.c.study, study.c.id)))
+    if not series_ids:
+        return
+    wanted = series.c.id.in_(series_ids)
+    studies = connection.execute(select(series.c.study).where(wanted).distinct()).scalars().all()
+    connection.execute(delete(series).where(wanted, ~has(instance, instance.c.series, series.c.id)))
+    connection.execute(delete(study).where(study.c.id.in_(studies), ~has(series, series.c.study, study.c.id)))
 
 
 def has(table: Table, column: ColumnElement[Any], owner: ColumnElement[Any]) -> ColumnElement[bool]:

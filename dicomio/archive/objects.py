@@ -1,10 +1,10 @@
 """Where the objects themselves are: files under a root, and what another kind of store would have to do."""
 
-import errno
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from threading import Lock
 from typing import Final, Protocol
 
 from dicomio.datasets import safe_name
@@ -13,8 +13,10 @@ __all__ = ["FileStore", "ObjectStore", "folder_for", "key_for"]
 
 # Letters of a name that no other reception of the same object has.
 TOKEN: Final = 4
-# How often a directory is made again that was removed, as empty, by another process meanwhile.
+# How often a directory is made again that was removed meanwhile.
 ATTEMPTS: Final = 5
+# Directories that are known to be there.
+MOST_READY: Final = 10_000
 
 
 def key_for(study_uid: str, series_uid: str, instance_uid: str) -> str:
@@ -35,11 +37,11 @@ def folder_for(study_uid: str) -> str:
 class ObjectStore(Protocol):
     """What keeps objects by key. All methods block: they are called in worker threads."""
 
-    def publish(self, staged: Sequence[tuple[Path, str]]) -> list[OSError | None]:
-        """Takes files over, each under a key that is new; durable on return.
+    def put(self, file: Path, key: str) -> None:
+        """Takes a file over under a key that is new; durable on return.
 
-        Returns:
-            For each what went wrong, if something did; the file is still where it was then.
+        Raises:
+            OSError: it cannot; the file is gone, and nothing is left of it.
         """
 
     def path(self, key: str) -> Path:
@@ -59,56 +61,51 @@ class FileStore:
     """Objects as files under a directory.
 
     Args:
-        root: the directory; it is made.
-        fsync: `publish` returns only when files' names are on the disk. What is in them has to be there before.
+        root: the directory.
+        fsync: what is `put` has its name on the disk. What is in the file has to be there before.
     """
 
     def __init__(self, root: Path, *, fsync: bool = True) -> None:
         self.root = root
         self.fsync = fsync
+        self.lock = Lock()
+        self.ready = {root}
 
-    def publish(self, staged: Sequence[tuple[Path, str]]) -> list[OSError | None]:
-        """See `ObjectStore`; directories are synced once for all files that get into them."""
-        problems: list[OSError | None] = []
-        changed: dict[Path, list[int]] = {}
-        for number, (source, key) in enumerate(staged):
-            target = self.path(key)
-            try:
-                self.move(source, target)
-                changed.setdefault(target.parent, []).append(number)
-            except OSError as error:
-                problems.append(error)
-            else:
-                problems.append(None)
-        for directory, numbers in changed.items():
-            try:
-                self.sync(directory)
-            except OSError as error:
-                for number in numbers:
-                    problems[number] = error
-        return problems
+    def put(self, file: Path, key: str) -> None:
+        """See `ObjectStore`."""
+        target = self.path(key)
+        try:
+            self.move(file, target)
+            self.sync(target.parent)
+        except OSError:
+            for path in (file, target):
+                path.unlink(missing_ok=True)
+            raise
 
-    def move(self, source: Path, target: Path) -> None:
+    def move(self, file: Path, target: Path) -> None:
         """Gives a file its name, in a directory that may have to be made first."""
-        for _ in range(ATTEMPTS):
+        for attempt in range(ATTEMPTS):
             try:
-                return os.rename(source, target)
-            except FileNotFoundError:
-                if not source.exists():
-                    raise
                 self.make(target.parent)
-        raise OSError(errno.ENOENT, "its directory is removed again and again", str(target))
+                return os.rename(file, target)
+            except FileNotFoundError:
+                # Another process may have removed the directory, as it was empty.
+                if attempt == ATTEMPTS - 1:
+                    raise
+                with self.lock:
+                    self.ready = {self.root}
 
     def make(self, directory: Path) -> None:
-        """Makes a directory and those above it; their names are durable."""
-        try:
-            directory.mkdir()
-        except FileExistsError:
+        """Makes a directory and those above it; their names are durable, whoever made them."""
+        if directory in self.ready:
             return
-        except FileNotFoundError:
-            self.make(directory.parent)
+        self.make(directory.parent)
+        with self.lock:
             directory.mkdir(exist_ok=True)
-        self.sync(directory.parent)
+            self.sync(directory.parent)
+            if len(self.ready) > MOST_READY:
+                self.ready = {self.root}
+            self.ready.add(directory)
 
     def sync(self, directory: Path) -> None:
         """Makes the names in a directory durable."""
@@ -128,10 +125,12 @@ class FileStore:
         path = self.path(key)
         path.unlink(missing_ok=True)
         for directory in (path.parent, path.parent.parent):
-            try:
-                directory.rmdir()
-            except OSError:  # there is something else in it
-                return
+            with self.lock:
+                self.ready.discard(directory)
+                try:
+                    directory.rmdir()
+                except OSError:  # there is something else in it
+                    return
 
     def folders(self) -> Iterator[str]:
         """See `ObjectStore`: the directories of studies."""

@@ -10,7 +10,6 @@ from dicomio import Refused
 from dicomio.archive.index import Entry, Index
 from dicomio.archive.objects import ObjectStore, folder_for
 from dicomio.archive.staging import entry_of
-from dicomio.archive.writer import Staged, Writer
 
 __all__ = ["recover"]
 
@@ -44,11 +43,10 @@ async def recover(objects: ObjectStore, index: Index, *, fsync: bool = True) -> 
             await index.remove(sorted(missing))
         if there <= named:
             more.discard(folder)
-    writer = Writer(objects, index)
     for folder in sorted(more):
         keys = await asyncio.to_thread(newest_first, objects, folder)
         for start in range(0, len(keys), MOST):
-            await adopt(keys[start : start + MOST], objects, index, writer, fsync=fsync)
+            await adopt(keys[start : start + MOST], objects, index, fsync=fsync)
 
 
 def absent(objects: ObjectStore, keys: set[str]) -> set[str]:
@@ -61,7 +59,7 @@ def newest_first(objects: ObjectStore, folder: str) -> list[str]:
     return sorted(objects.keys(folder), key=lambda key: objects.path(key).stat().st_mtime_ns, reverse=True)
 
 
-async def adopt(keys: Sequence[str], objects: ObjectStore, index: Index, writer: Writer, *, fsync: bool) -> None:
+async def adopt(keys: Sequence[str], objects: ObjectStore, index: Index, *, fsync: bool) -> None:
     """Enters what the index does not know, and removes what it knows by another key."""
     entries = await asyncio.to_thread(entries_of, keys, objects, fsync)
     known = await index.known([entry.sop_instance_uid for _, entry in entries])
@@ -70,11 +68,12 @@ async def adopt(keys: Sequence[str], objects: ObjectStore, index: Index, writer:
     for key, entry in entries:
         path = paths.setdefault(entry.sop_instance_uid, entry.path)
         if path == entry.path:
-            adding.append(writer.add(Staged(objects.path(key), entry)))
+            await asyncio.to_thread(objects.put, objects.path(key), entry.path)
+            adding.append(entry)
         elif path != key:
             await asyncio.to_thread(remove_stale, objects, key)
-    await asyncio.gather(*adding)
     if adding:
+        await index.enter_new(adding)
         logger.info("%d objects were not in the index", len(adding))
 
 

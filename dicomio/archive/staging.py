@@ -9,9 +9,9 @@ from dicomio import InvalidInstance, Refused, Status
 from dicomio.archive.attributes import Attributes, key_of
 from dicomio.archive.header import Fields, read_header
 from dicomio.archive.index import Entry
-from dicomio.archive.objects import key_for
+from dicomio.archive.objects import ObjectStore, key_for
 
-__all__ = ["entry_of"]
+__all__ = ["entry_of", "put"]
 
 # PS3.5 9.1, with leading zeros tolerated since they occur.
 UID: Final = re.compile(r"(?=.{1,64}$)[0-9]+(\.[0-9]+)*")
@@ -61,6 +61,30 @@ def entry_of(file: Path, *, fsync: bool) -> Entry:
         length=instance.length,
         attributes=Attributes.split(fields),
     )
+
+
+def put(file: Path, objects: ObjectStore, *, fsync: bool) -> Entry:
+    """Takes a complete file into the store. It blocks.
+
+    Args:
+        file: it is gone then, whatever happens.
+        objects: the store.
+        fsync: whether to make the file's contents durable.
+
+    Returns:
+        What is to be entered for it.
+
+    Raises:
+        Refused: it is not what was announced, or does not say where it belongs.
+        OSError: it cannot be read, or the store does not take it.
+    """
+    try:
+        entry = entry_of(file, fsync=fsync)
+    except BaseException:
+        file.unlink(missing_ok=True)
+        raise
+    objects.put(file, entry.path)
+    return entry
 
 
 def checked(fields: Fields, key: str, name: str) -> str:

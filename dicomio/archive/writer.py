@@ -1,18 +1,18 @@
-"""Group commit: the objects of all associations that are waiting are published and entered together."""
+"""Group commit: the objects of all associations that are waiting are entered in one transaction."""
 
 import asyncio
 import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from sqlalchemy.exc import IntegrityError
 
 from dicomio.archive.index import Entry, Index, Known
 from dicomio.archive.objects import ObjectStore
 
-__all__ = ["Staged", "Writer"]
+__all__ = ["Writer"]
 
 logger = logging.getLogger("dicomio.archive")
 
@@ -20,17 +20,10 @@ MOST: Final = 200  # objects in one transaction
 PIECE: Final = 1 << 20  # bytes compared at a time
 
 
-class Staged(NamedTuple):
-    """A file that is complete, its contents durable, and what is to be entered for it."""
-
-    file: Path
-    entry: Entry
-
-
 class Writer:
-    """Takes objects into store and index.
+    """Enters objects that are in the store into the index.
 
-    A batch waits for nothing but the one before it: whatever has come meanwhile shares its syncs and its commit.
+    A batch waits for nothing but the one before it: whatever has come meanwhile shares its transaction.
 
     Args:
         objects: where objects are kept.
@@ -40,20 +33,19 @@ class Writer:
     def __init__(self, objects: ObjectStore, index: Index) -> None:
         self.objects = objects
         self.index = index
-        self.waiting: list[tuple[Staged, asyncio.Future[None]]] = []
+        self.waiting: list[tuple[Entry, asyncio.Future[None]]] = []
         self.task: asyncio.Task[None] | None = None
 
-    async def add(self, staged: Staged) -> None:
-        """Returns when an object is durable. The file is gone then from where it was, whatever happens.
+    async def add(self, entry: Entry) -> None:
+        """Returns when an object is in the index, durably. What fails is not in the store any more either.
 
-        What is in the archive already, byte for byte, stays as it is.
+        What was in the archive already, byte for byte, stays as it was.
 
         Raises:
-            OSError: the store cannot take it.
             sqlalchemy.exc.SQLAlchemyError: the index cannot take it.
         """
         future = asyncio.get_running_loop().create_future()
-        self.waiting.append((staged, future))
+        self.waiting.append((entry, future))
         if self.task is None:
             self.task = asyncio.create_task(self.run())
         await future
@@ -63,37 +55,14 @@ class Writer:
         try:
             while self.waiting:
                 batch, self.waiting = self.waiting[:MOST], self.waiting[MOST:]
-                results = await self.write([staged for staged, _ in batch])
+                results = await self.enter([entry for entry, _ in batch])
                 for (_, future), error in zip(batch, results, strict=True):
                     resolve(future, error)
         finally:
             self.task = None
 
-    async def write(self, batch: Sequence[Staged]) -> list[Exception | None]:
-        """Takes a batch into store and index; returns for each object what went wrong, if something did."""
-        try:
-            problems = await asyncio.to_thread(self.publish, batch)
-        except Exception as error:
-            await asyncio.to_thread(discard, batch)
-            return [error] * len(batch)
-        published = [number for number, problem in enumerate(problems) if problem is None]
-        entered = await self.enter([batch[number].entry for number in published])
-        for number, problem in zip(published, entered, strict=True):
-            problems[number] = problem
-        return problems
-
-    def publish(self, batch: Sequence[Staged]) -> list[Exception | None]:
-        """Moves files into the store, and removes those that do not get there."""
-        problems: list[Exception | None] = [
-            *self.objects.publish([(staged.file, staged.entry.path) for staged in batch])
-        ]
-        discard(staged for staged, problem in zip(batch, problems, strict=True) if problem is not None)
-        return problems
-
     async def enter(self, entries: Sequence[Entry]) -> list[Exception | None]:
-        """Enters objects that are in the store; those that are new together, which nearly all are."""
-        if not entries:
-            return []
+        """Enters objects together, as nearly always all are new; says of each what went wrong, if something did."""
         if len({entry.sop_instance_uid for entry in entries}) < len(entries):
             return await self.enter_known(entries)
         try:
@@ -161,12 +130,6 @@ def resolve(future: asyncio.Future[None], error: Exception | None) -> None:
         future.set_result(None)
     else:
         future.set_exception(error)
-
-
-def discard(batch: Iterable[Staged]) -> None:
-    """Removes the files of objects that are not taken."""
-    for staged in batch:
-        staged.file.unlink(missing_ok=True)
 
 
 def same_data_set(one: Path, other: Path, length: int) -> bool:

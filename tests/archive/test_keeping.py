@@ -172,7 +172,7 @@ async def test_when_the_index_is_full_what_it_does_not_take_is_refused_and_nothi
     await archive.add(ct(StudyDescription="first"))
     before = await stored(archive)
 
-    @event.listens_for(archive.engine.sync_engine, "begin")
+    @event.listens_for(archive.database.writer, "begin")
     def limit(connection: Connection) -> None:
         connection.exec_driver_sql("PRAGMA max_page_count = 1")  # as many as there are
 

@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from dicomio import PATIENT_ROOT, query
 from dicomio.archive import Archive
-from dicomio.archive.database import load_migrations, migrate, open_engine
+from dicomio.archive.database import Database, load_migrations, migrate
 from dicomio.archive.schema import metadata
 from dicomio.archive.search import Search
 from tests.archive.objects import collected, ct, uid
@@ -32,27 +32,27 @@ def differences(connection: Connection) -> list[Any]:
 
 @pytest.mark.parametrize("revision", [None, *REVISIONS])
 async def test_an_index_of_any_revision_gets_the_tables_in_the_code(tmp_path: Path, revision: str | None) -> None:
-    engine = await asyncio.to_thread(open_engine, url(tmp_path))
+    database = await asyncio.to_thread(Database, url(tmp_path))
     script = await asyncio.to_thread(load_migrations)
     if revision is not None:
-        await migrate(engine, script, revision)
-    await migrate(engine, script)
-    async with engine.connect() as connection:
+        await migrate(database, script, revision)
+    await migrate(database, script)
+    async with database.engine.connect() as connection:
         assert await connection.run_sync(differences) == []
         current = (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar_one()
-    await engine.dispose()
+    await database.close()
     assert current == REVISIONS[0]
 
 
 async def test_sqlite_writes_ahead_and_syncs(tmp_path: Path) -> None:
     for fsync, level in ((True, 2), (False, 0)):
-        engine = await asyncio.to_thread(open_engine, url(tmp_path), fsync=fsync)
-        async with engine.connect() as connection:
+        database = await asyncio.to_thread(Database, url(tmp_path), fsync=fsync)
+        async with database.engine.connect() as connection:
             found = [
                 (await connection.exec_driver_sql(f"PRAGMA {name}")).scalar_one()
                 for name in ("journal_mode", "synchronous", "foreign_keys")
             ]
-        await engine.dispose()
+        await database.close()
         assert found == ["wal", level, 1]
 
 

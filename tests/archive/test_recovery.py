@@ -81,9 +81,9 @@ async def test_after_a_kill_everything_that_was_answered_is_there(tmp_path: Path
 @pytest.mark.parametrize(
     "where",
     [
-        ("store", "publish", "3", "before"),  # files are complete
-        ("store", "move", "13", "after"),  # and one of them has its name
-        ("index", "enter_new", "1", "before"),  # all of them have
+        ("store", "put", "13", "before"),  # a file is complete
+        ("store", "move", "13", "after"),  # and has its name
+        ("index", "enter_new", "1", "before"),  # others have theirs too
         ("index", "enter_new", "1", "after"),  # they are entered
         ("index", "enter", "3", "after"),  # they are, and what they replace is still there
         ("writer", "delete", "3", "after"),  # and nobody has been told
