@@ -21,6 +21,7 @@ from dicomio.gate import Context
 from dicomio.negotiation import Supported
 from dicomio.opening import connect
 from dicomio.operations import Inbound
+from dicomio.profiles import Peer
 from dicomio.requests import (
     ActionRequest,
     CreateRequest,
@@ -51,7 +52,7 @@ logger = logging.getLogger("dicomio.application")
 F = TypeVar("F", bound=Callable[..., Any])
 Handler: TypeAlias = Callable[[Any], Awaitable[Any]]
 Lifespan: TypeAlias = Callable[["Application"], AbstractAsyncContextManager[None]]
-Destinations: TypeAlias = Mapping[str, str | Address] | Callable[[str], Awaitable[Address]]
+Destinations: TypeAlias = Mapping[str, str | Address | Peer] | Callable[[str], Awaitable[Address | Peer]]
 
 QUERY_FIELDS: Final = (CommandField.C_FIND_RQ, CommandField.C_GET_RQ, CommandField.C_MOVE_RQ)
 
@@ -94,7 +95,7 @@ class Application:
 
     Args:
         ae_title: our AE title, 1 to 16 characters.
-        destinations: addresses by AE title, or an async function that finds them.
+        destinations: addresses or profiles by AE title, or an async function that finds them.
         lifespan: an async context manager around serving, called with the application.
         access: who may open associations; anybody by default.
         window: operations that an association may have outstanding, in either direction, where the peer negotiates it
@@ -260,13 +261,13 @@ class Application:
             locate=self.locate,
         )
 
-    async def locate(self, ae_title: str) -> Address | None:
-        """The address of a destination; `None` where it is not known."""
+    async def locate(self, ae_title: str) -> Address | Peer | None:
+        """The address or profile of a destination; `None` where it is not known."""
         if isinstance(self.destinations, Mapping):
             found = self.destinations.get(ae_title)
         else:
             found = await self.destinations(ae_title)
-        return Address.parse(found, ae_title=ae_title) if found is not None else None
+        return Address.parse(found, ae_title=ae_title) if isinstance(found, str) else found
 
     def registrar(
         self, field: int, uids: Sequence[str], wrap: Callable[[Callable[..., Any]], Handler] | None = None

@@ -11,8 +11,9 @@ from pydicom.dataset import Dataset
 from dicomio.association import Association
 from dicomio.config import Address, Limits, PresentationContext, Timeout, checked_ae_title
 from dicomio.extensions import Extension, Identity
-from dicomio.opening import AE_TITLE, Serves, connect
+from dicomio.opening import AE_TITLE, USUAL, Serves, connect
 from dicomio.pool import Lease, Pool
+from dicomio.profiles import Peer
 from dicomio.receiver import Receiver
 from dicomio.requests import Progress, StoreRequest
 from dicomio.responses import Channel
@@ -33,8 +34,8 @@ class Client(ServiceUser):
     Use it in `async with`: leaving the block releases the associations, leaving it by an exception aborts them.
 
     Args:
-        address: the peer, `AET@host:port`.
-        ae_title: our AE title.
+        address: the peer, `AET@host:port`, or its profile.
+        ae_title: our AE title, DICOMIO by default.
         limits: `associations` is how many may be open at once, 1 by default; `keepalive` how long unused ones stay.
         timeout: deadlines; a number is the default of each.
         ssl: a TLS context; without it connections are plain.
@@ -48,11 +49,11 @@ class Client(ServiceUser):
 
     def __init__(
         self,
-        address: str | Address,
+        address: str | Address | Peer,
         *,
-        ae_title: str = AE_TITLE,
+        ae_title: str | None = None,
         limits: Limits | None = None,
-        timeout: Timeout | float | None = 30.0,
+        timeout: Timeout | float | None = USUAL,
         ssl: tls.SSLContext | None = None,
         app: Serves | None = None,
         socket_options: Sequence[tuple[int, int, int]] = (),
@@ -64,10 +65,11 @@ class Client(ServiceUser):
         self.window = window
         self.identity = identity
         self.extended = extended
-        self.address = Address.parse(address)
-        self.ae_title = checked_ae_title(ae_title)
-        self.limits = limits or Limits()
-        self.timeout = Timeout.of(timeout)
+        peer = self.peer = address if isinstance(address, Peer) else Peer(Address.parse(address))
+        self.address = peer.address
+        self.ae_title = checked_ae_title(ae_title or peer.ae_title or AE_TITLE)
+        self.limits = peer.limits(limits)
+        self.timeout = peer.timeout if timeout == USUAL else Timeout.of(timeout)
         self.ssl = ssl
         self.app = app
         self.socket_options = socket_options
@@ -79,7 +81,7 @@ class Client(ServiceUser):
     async def open(self, contexts: Sequence[PresentationContext]) -> Association:
         """Opens one more association."""
         return await connect(
-            self.address,
+            self.peer,
             contexts=contexts,
             ae_title=self.ae_title,
             app=self.app,
@@ -198,7 +200,7 @@ class Client(ServiceUser):
         key = host, port, ae_title
         async with self.listening:
             if key not in self.receivers:
-                receiver = Receiver(ae_title)
+                receiver = Receiver(ae_title, self.app.dispatch if self.app is not None else None)
                 await receiver.listen(host, port, self.timeout, self.limits)
                 self.receivers[key] = receiver
         return self.receivers[key]

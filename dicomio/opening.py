@@ -6,7 +6,7 @@ import os
 import ssl as tls
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from dicomio.association import Association
 from dicomio.buffers import SHARED
@@ -16,18 +16,32 @@ from dicomio.extensions import Extension, Identity, extension_bytes
 from dicomio.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicomio.negotiation import propose
 from dicomio.operations import Dispatch, Inbound
+from dicomio.profiles import Peer
 from dicomio.protocol import UpperLayerProtocol, set_socket_options
 from dicomio.services.reply import answer
 from dicomio.session import UpperLayer
 from dicomio.status import Status
 from dicomio.wire.items import CommonExtendedNegotiation
 
-__all__ = ["Locate", "Serves", "connect", "proposals"]
+__all__ = ["USUAL", "Locate", "Serves", "connect", "proposals"]
 
 AE_TITLE = "DICOMIO"
+# Stands for deadlines that are not given: those of the peer's profile, or 30 seconds each.
+USUAL = -1.0
 
 
-Locate: TypeAlias = Callable[[str], Awaitable[Address | None]]
+Locate: TypeAlias = Callable[[str], Awaitable[Address | Peer | None]]
+
+
+class Given(NamedTuple):
+    """What was given to `connect`, and goes before what the profile of a peer says."""
+
+    ae_title: str | None
+    window: int | tuple[int, int] | None
+    timeout: Timeout | float | None
+    limits: Limits | None
+    ssl: tls.SSLContext | None
+    strict: bool
 
 
 class Serves(Protocol):
@@ -76,12 +90,12 @@ class connect:  # used like a function
     Leaving the block releases the association; leaving it by an exception aborts it.
 
     Args:
-        address: the peer, `AET@host:port`.
+        address: the peer, `AET@host:port`, or its profile.
         contexts: what to propose: SOP class UIDs, or `PresentationContext` for a choice of transfer syntaxes.
-        ae_title: our AE title.
+        ae_title: our AE title, DICOMIO by default.
         app: serves what the peer asks for on this association.
         roles: roles we want by SOP class, where they are not simply SCU (PS3.7 D.3.3.4).
-        timeout: deadlines; a number is the default of each.
+        timeout: deadlines; a number is the default of each, which is 30 seconds.
         limits: what the peer may send.
         ssl: a TLS context; without it the connection is plain.
         socket_options: `(level, name, value)` for the socket.
@@ -105,13 +119,13 @@ class connect:  # used like a function
 
     def __init__(
         self,
-        address: str | Address,
+        address: str | Address | Peer,
         *,
         contexts: Iterable[str | PresentationContext],
-        ae_title: str = AE_TITLE,
+        ae_title: str | None = None,
         app: Serves | None = None,
         roles: Mapping[str, Role] | None = None,
-        timeout: Timeout | float | None = 30.0,
+        timeout: Timeout | float | None = USUAL,
         limits: Limits | None = None,
         ssl: tls.SSLContext | None = None,
         socket_options: Sequence[tuple[int, int, int]] = (),
@@ -122,22 +136,29 @@ class connect:  # used like a function
         common_extended: Sequence[CommonExtendedNegotiation] = (),
         locate: Locate | None = None,
     ) -> None:
-        self.window = (window, 1) if isinstance(window, int) else window
+        self.locate = locate
+        self.destination = address if isinstance(address, str) else ""
+        self.contexts = proposals(contexts, roles)
+        self.app = app
         self.identity = identity
         self.extended = extension_bytes(extended)
         self.common_extended = common_extended
-        self.locate = locate
-        self.destination = address if isinstance(address, str) else ""
-        self.address = Address.parse(address)
-        self.contexts = proposals(contexts, roles)
-        self.ae_title = checked_ae_title(ae_title)
-        self.app = app
-        self.timeout = Timeout.of(timeout)
-        self.limits = limits or Limits()
-        self.ssl = ssl
         self.socket_options = socket_options
-        self.strict = strict
+        self.given = Given(ae_title, window, timeout, limits, ssl, strict)
+        self.take_profile(address if isinstance(address, Peer) else Peer(Address.parse(address)))
         self.association: Association | None = None
+
+    def take_profile(self, peer: Peer) -> None:
+        """Takes from the profile of the peer what was not given."""
+        given = self.given
+        window = given.window if given.window is not None else peer.window
+        self.address = peer.address
+        self.ae_title = checked_ae_title(given.ae_title or peer.ae_title or AE_TITLE)
+        self.window = (window, 1) if isinstance(window, int) else window
+        self.timeout = peer.timeout if given.timeout == USUAL else Timeout.of(given.timeout)
+        self.limits = peer.limits(given.limits)
+        self.ssl = given.ssl or peer.ssl
+        self.strict = given.strict or peer.strict
 
     def __await__(self) -> Generator[Any, None, Association]:
         return self.open().__await__()
@@ -193,7 +214,9 @@ class connect:  # used like a function
     async def open(self) -> Association:
         """Connects and negotiates."""
         if self.locate is not None and self.destination:
-            self.address = await self.locate(self.destination) or self.address
+            found = await self.locate(self.destination)
+            if found is not None:
+                self.take_profile(found if isinstance(found, Peer) else Peer(found))
         association = self.prepare()
         await self.connect(association)
         await negotiated(association)

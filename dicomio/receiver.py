@@ -10,7 +10,7 @@ from dicomio import negotiation, sop
 from dicomio.association import Association
 from dicomio.config import Limits, Role, Timeout
 from dicomio.negotiation import Supported
-from dicomio.operations import Inbound
+from dicomio.operations import Dispatch, Inbound
 from dicomio.requests import StoreRequest
 from dicomio.responses import Channel
 from dicomio.server import Server, serve
@@ -29,10 +29,13 @@ class Delivery:
     Attributes:
         message_id: of the C-MOVE; no other of this receiver has it.
         channel: where the objects go.
+        otherwise: serves them where nobody takes them from there.
         received: how many have come.
     """
 
-    def __init__(self, message_id: int, channel: Channel[StoreRequest]) -> None:
+    def __init__(self, message_id: int, channel: Channel[StoreRequest], otherwise: Dispatch | None) -> None:
+        # Where the retrieval is only awaited nobody takes objects from the channel, from the beginning.
+        self.otherwise = otherwise if channel.closed else None
         self.message_id = message_id
         self.channel = channel
         self.turn = asyncio.Lock()
@@ -41,8 +44,13 @@ class Delivery:
 
     async def take(self, inbound: Inbound) -> None:
         """Hands one object over, whichever association it came on; they are taken one at a time."""
-        async with self.turn:
-            await hand_over(inbound, self.channel)
+        if self.otherwise is not None:
+            serving = self.otherwise(inbound)
+            if serving is not None:
+                await serving
+        else:
+            async with self.turn:
+                await hand_over(inbound, self.channel)
         self.received += 1
         self.arrived.set()
 
@@ -53,7 +61,7 @@ class Delivery:
             objects: how many there have to be.
             patience: seconds without one after which there is no hope.
         """
-        while self.received < objects and not self.channel.closed:
+        while self.received < objects and (self.otherwise is not None or not self.channel.closed):
             self.arrived.clear()
             try:
                 async with asyncio.timeout(patience):
@@ -67,10 +75,12 @@ class Receiver:
 
     Args:
         ae_title: our AE title, which the peer has to know as a destination.
+        otherwise: serves objects of retrievals that are only awaited.
     """
 
-    def __init__(self, ae_title: str) -> None:
+    def __init__(self, ae_title: str, otherwise: Dispatch | None = None) -> None:
         self.ae_title = ae_title
+        self.otherwise = otherwise
         self.background: set[asyncio.Task[None]] = set()
         self.deliveries: dict[int, Delivery] = {}
         self.ids = count(1)
@@ -94,7 +104,7 @@ class Receiver:
     def deliver(self, channel: Channel[StoreRequest]) -> Delivery:
         """A place for the objects of one more C-MOVE."""
         message_id = next(number % 65535 + 1 for number in self.ids if number % 65535 + 1 not in self.deliveries)
-        delivery = self.deliveries[message_id] = Delivery(message_id, channel)
+        delivery = self.deliveries[message_id] = Delivery(message_id, channel, self.otherwise)
         return delivery
 
     # what a server needs of an application

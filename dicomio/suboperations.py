@@ -12,6 +12,7 @@ from dicomio.config import Address, Limits
 from dicomio.datasets import Instance
 from dicomio.errors import DicomError, Refused
 from dicomio.opening import Locate
+from dicomio.profiles import Peer
 from dicomio.requests import Progress, RetrieveRequest, StoreRequest
 from dicomio.services.query import call
 from dicomio.services.storage import Priority, Source, StoreOptions
@@ -228,7 +229,7 @@ async def send_to(client: Client, request: RetrieveRequest, operations: SubOpera
     return status
 
 
-async def destination_of(request: RetrieveRequest, locate: Locate) -> Address | None:
+async def destination_of(request: RetrieveRequest, locate: Locate) -> Address | Peer | None:
     """Where a C-MOVE goes to; `None` for a C-GET.
 
     Raises:

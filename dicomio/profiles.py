@@ -1,0 +1,128 @@
+"""Profiles of peers: everything that is special about one, under a name, kept in a TOML file.
+
+```toml
+[archive]
+address = "ARCHIVE@10.0.0.5:11112"
+ae_title = "MODALITY1"
+window = 8
+max_pdu = 131072
+timeout = 60
+tls = { ca = "archive.pem", certificate = "me.crt", key = "me.key", profile = "extended BCP 195" }
+```
+"""
+
+import ssl as openssl
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any, Final, Self
+
+from dicomio.config import Address, Limits, Timeout, checked_ae_title
+from dicomio.tls import Profile, client_context
+
+__all__ = ["Peer", "load_peers"]
+
+TLS_PATHS: Final = ("ca", "certificate", "key", "crl")
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A remote application entity, and how to deal with it.
+
+    Args:
+        address: where it is.
+        ae_title: our own AE title with it; `None` for the usual one.
+        window: operations to have outstanding on an association with it; some peers are disturbed by being asked.
+        max_pdu: the longest P-DATA-TF PDU we ask it for, bytes, 0 for any; `None` for the usual one.
+        associations: at once; `None` for the usual number.
+        timeout: deadlines.
+        strict: refuse deviations that are tolerated otherwise.
+        ssl: a TLS context; without it connections are plain.
+    """
+
+    address: Address
+    ae_title: str | None = None
+    window: int | tuple[int, int] | None = None
+    max_pdu: int | None = None
+    associations: int | None = None
+    timeout: Timeout = field(default_factory=Timeout)
+    strict: bool = False
+    ssl: openssl.SSLContext | None = None
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any], directory: Path) -> Self:
+        """Reads one table of a TOML file.
+
+        Args:
+            table: what is in it.
+            directory: where the files are that it names without a directory.
+
+        Raises:
+            ValueError: a name is not known, or a value does not suit it.
+            OSError: a certificate or key cannot be read.
+        """
+        values = dict(table)
+        unknown = sorted(set(values) - {each.name for each in fields(cls) if each.name != "ssl"} - {"tls"})
+        if unknown:
+            raise ValueError(f"{', '.join(unknown)}: a peer has no such thing")
+        if "address" not in values:
+            raise ValueError("address is missing")
+        values["address"] = Address.parse(values["address"])
+        if "ae_title" in values:
+            checked_ae_title(values["ae_title"])
+        if isinstance(values.get("window"), list):
+            values["window"] = tuple(values["window"])
+        if "timeout" in values:
+            given = values["timeout"]
+            values["timeout"] = Timeout(**given) if isinstance(given, Mapping) else Timeout(given)
+        if "tls" in values:
+            values["ssl"] = context_from(values.pop("tls"), directory)
+        return cls(**values)
+
+    def limits(self, usual: Limits | None = None) -> Limits:
+        """Limits with what is special about this peer."""
+        special = {"max_pdu": self.max_pdu, "associations": self.associations}
+        return replace(usual or Limits(), **{name: value for name, value in special.items() if value is not None})
+
+
+def context_from(table: Mapping[str, Any], directory: Path) -> openssl.SSLContext:
+    """The TLS context that a table describes."""
+    options = dict(table)
+    for name in TLS_PATHS:
+        value = options.get(name)
+        if isinstance(value, str):
+            options[name] = directory / value
+        elif value is not None:
+            options[name] = [directory / each for each in value]
+    if "profile" in options:
+        options["profile"] = Profile(options["profile"])
+    try:
+        return client_context(**options)
+    except TypeError as error:
+        raise ValueError(f"tls: {error}") from error
+
+
+def load_peers(path: str | PathLike[str]) -> dict[str, Peer]:
+    """Reads profiles by name.
+
+    Args:
+        path: a TOML file with a table for each peer.
+
+    Raises:
+        ValueError: it is not such a file; the message names table and reason.
+        OSError: it, or a file it names, cannot be read.
+    """
+    file = Path(path)
+    with file.open("rb") as stream:
+        tables = tomllib.load(stream)
+    peers = {}
+    for name, table in tables.items():
+        if not isinstance(table, Mapping):
+            raise ValueError(f"{file}: {name} is not a table")
+        try:
+            peers[name] = Peer.from_table(table, file.parent)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{file}: [{name}]: {error}") from error
+    return peers
