@@ -26,6 +26,7 @@ __all__ = [
 MISTYPED_ARGUMENT: Final = 0x0212
 SUCCESS: Final = 0x0000
 ATTRIBUTE_LIST_ERROR: Final = 0x0107
+SPECIFIC_CHARACTER_SET: Final = 0x00080005
 # Bytes of a data set that are decoded in the event loop; more would keep others waiting.
 DECODED_AT_ONCE: Final = 65_536
 
@@ -134,7 +135,8 @@ class GetRequest(NormalizedRequest):
         """What was asked for out of the attributes of an instance; notes which of it is not there."""
         if not self.attribute_identifiers:
             return attributes
-        wanted = [tag for tag in self.attribute_identifiers if tag in attributes]
+        # PS3.3 C.12.1.1.2: texts cannot be read without their character set, whether it was asked for or not.
+        wanted = [tag for tag in (SPECIFIC_CHARACTER_SET, *self.attribute_identifiers) if tag in attributes]
         self.missing = tuple(tag for tag in self.attribute_identifiers if tag not in attributes)
         return Dataset({tag: attributes[tag] for tag in wanted})  # type: ignore[arg-type]
 
