@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from pydicom.datadict import tag_for_keyword
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.dataelem import empty_value_for_VR
 from pydicom.dataset import Dataset
 
 from dicomio.errors import Refused
@@ -187,7 +188,8 @@ def fill(ds: Dataset, attributes: Sequence[Attribute] = ATTRIBUTES) -> None:
     """Adds the attributes of type 2 that are missing, without a value."""
     for attribute in attributes:
         if attribute.create == 2 and attribute.tag not in ds:
-            ds.update(dataset(**{attribute.keyword: None}))
+            vr = dictionary_VR(attribute.tag)
+            ds.add_new(attribute.tag, vr, empty_value_for_VR(vr))
     fill_items(ds, attributes)
 
 

@@ -96,7 +96,7 @@ class PerformedStep:
         fill(self.attributes)
         check_complete(self.attributes)
 
-    async def update(self, modifications: Dataset | None = None, **elements: object) -> None:
+    async def update(self, modifications: Dataset | None = None, /, **elements: object) -> None:
         """Changes attributes (N-SET, PS3.4 F.7.2.2); of a sequence all items are given.
 
         Args:
