@@ -1,5 +1,6 @@
 """Retrieve: C-MOVE and C-GET as SCU (PS3.4 C.4.2, C.4.3; PS3.7 9.1.3, 9.1.4)."""
 
+import logging
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import aclosing
 from typing import Any, Final, TypeVar
@@ -30,6 +31,8 @@ __all__ = [
     "send_get",
     "send_move",
 ]
+
+logger = logging.getLogger("dicomio.association")
 
 T = TypeVar("T")
 
@@ -290,7 +293,10 @@ async def hand_over(inbound: Inbound, channel: Channel[StoreRequest]) -> None:
     else:
         await respond(inbound, Status.PROCESSING_FAILURE, "the object was not taken")
     for call in request.after_calls:
-        await call()
+        try:
+            await call()
+        except Exception:
+            logger.exception("%r: what was to run after the response failed", request)
 
 
 def was_kept(request: StoreRequest, channel: Channel[StoreRequest]) -> bool:
