@@ -3,26 +3,41 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset
 
 import dicomio
-from dicomio import STUDY_ROOT, Application, Association, Progress, Retrieval, StatusError, StoreRequest, sop
+from dicomio import (
+    STUDY_ROOT,
+    Application,
+    Association,
+    FindRequest,
+    Progress,
+    Retrieval,
+    Role,
+    StatusError,
+    StoreRequest,
+    sop,
+)
 from dicomio.config import Limits, PresentationContext, Timeout
 from dicomio.datasets import Instance, decode, encode
 from dicomio.identifiers import dataset, query
-from dicomio.opening import Serves
-from dicomio.testing import connected
+from dicomio.negotiation import Supported, accept, conclude
+from dicomio.opening import Serves, connect, negotiated
+from dicomio.session import AssociateRequested
+from dicomio.testing import connected, pipe
 from dicomio.wire.commands import Command, CommandField
 from tests.association.peers import (
     INSTANCE_UID,
     VERIFICATION,
     ScriptedPeer,
+    content,
     instance,
-    scripted_acceptor,
     settled,
+    store_rq,
 )
 
 SYNTAX = sop.ExplicitVRLittleEndian
@@ -121,6 +136,16 @@ def finding(handler: Callable[..., Any]) -> Application:
     app = Application("APP")
     app.find(STUDY_ROOT)(handler)
     return app
+
+
+def studies(count: int) -> Application:
+    """An application that finds so many studies, whatever is asked for."""
+
+    async def find(request: FindRequest) -> AsyncIterator[Dataset]:
+        for number in range(count):
+            yield study(number)
+
+    return finding(find)
 
 
 def giving(found: Sequence[Any]) -> Application:
@@ -230,10 +255,29 @@ async def asking(
     timeout: Timeout | float | None = 30.0,
     limits: Limits | None = None,
     strict: bool = False,
+    peer: ScriptedPeer | None = None,
 ) -> AsyncIterator[tuple[Association, ScriptedPeer]]:
-    """An association of ours with a scripted peer, for queries."""
-    async with scripted_acceptor(contexts=contexts, app=app, timeout=timeout, limits=limits, strict=strict) as both:
-        yield both
+    """An association of ours with a scripted peer, for queries; the connection is dropped at the end."""
+    opening = connect("PEER@memory", contexts=contexts, app=app, timeout=timeout, limits=limits, strict=strict)
+    association, peer = opening.prepare(), peer or ScriptedPeer()
+    pipe(association.protocol, peer.protocol)
+    await negotiated(association)
+    try:
+        yield association, peer
+    finally:
+        association.protocol.kill()
+        await association.protocol.closed
+
+
+class Roleless(ScriptedPeer):
+    """A peer that does not answer role selections (PS3.7 D.3.3.4)."""
+
+    def accept(self, event: AssociateRequested) -> None:
+        answer = accept(event.pdu, lambda uid: Supported(uid, None, Role.BOTH), maximum_length=16384)
+        answer = replace(answer, user=replace(answer.user, roles=()))
+        self.upper.establish(conclude(event.pdu, answer, requestor=False).contexts, 0)
+        self.upper.accept(answer)
+        self.protocol.flush()
 
 
 async def check_usable(association: Association, peer: ScriptedPeer) -> None:
@@ -243,6 +287,35 @@ async def check_usable(association: Association, peer: ScriptedPeer) -> None:
     assert request.field == CommandField.C_ECHO_RQ
     peer.say(reply(request), context_id=ECHO_ID)
     assert await echo >= 0
+
+
+# a C-GET by hand
+
+
+def say_object(peer: ScriptedPeer, number: int, size: int = 1000) -> Command:
+    """A C-STORE sub-operation; its message ID is its number."""
+    command = store_rq(number, uid(number))
+    peer.say(command, content(size), STORE_ID)
+    return command
+
+
+def say_end(peer: ScriptedPeer, request: Command, status: int = 0, **fields: Any) -> None:
+    peer.say(reply(request, status, **fields), context_id=GET_ID)
+
+
+async def hear_stored(peer: ScriptedPeer, number: int) -> int | None:
+    """The status that we answer a C-STORE sub-operation with."""
+    command = await peer.hear_command()
+    assert (command.field, command.responding_to) == (CommandField.C_STORE_RSP, number)
+    return command.status
+
+
+async def take_all(association: Association, do: Callable[[StoreRequest], Any] | None = None) -> Retrieval[Any]:
+    """Iterates a C-GET to its end; does something with each object, by default reads it."""
+    async with association.get(STUDY) as retrieval:
+        async for each in retrieval:
+            await (do(each) if do is not None else each.read())
+    return retrieval
 
 
 # time

@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 
 import pytest
@@ -11,33 +11,25 @@ from pydicom.dataset import Dataset
 from dicomio import (
     PATIENT_ROOT,
     STUDY_ROOT,
-    Application,
     Association,
     AssociationAborted,
     AssociationReleased,
     ConnectionLost,
-    FindRequest,
     InvalidInstance,
-    Limits,
     LocalProtocolError,
     NoPresentationContext,
     Priority,
-    RemoteProtocolError,
     Response,
     Status,
     StatusError,
-    Timeout,
     query,
     sop,
 )
-from dicomio.buffers import RECEIVE_SIZE
 from dicomio.config import PresentationContext
 from dicomio.datasets import decode, encode
-from dicomio.invoking import REPLY_OVERHEAD, UNREAD_REPLIES
-from dicomio.services.query import AHEAD
-from dicomio.session import Aborted, ReleaseRequested
+from dicomio.session import ReleaseRequested
 from dicomio.sop import COMPOSITE_INSTANCE_ROOT
-from dicomio.testing import IN_FLIGHT, connected
+from dicomio.testing import connected
 from dicomio.wire.commands import CommandField
 from tests.association.peers import MemoryClient, ScriptedPeer, settled, started, until
 from tests.association.querying import (
@@ -49,25 +41,14 @@ from tests.association.querying import (
     WANTED,
     asking,
     check_usable,
-    finding,
     hear_identifier,
     match,
     numbers,
     reply,
     say_match,
+    studies,
     study,
 )
-
-
-def studies(count: int) -> Application:
-    """An application that finds so many studies, whatever is asked for."""
-
-    async def find(request: FindRequest) -> AsyncIterator[Dataset]:
-        for number in range(count):
-            yield study(number)
-
-    return finding(find)
-
 
 # what is sent
 
@@ -275,6 +256,26 @@ async def test_warning_and_cancel_are_returned(status: int) -> None:
         peer.say(reply(command, status))
         assert numbers(await waiting) == [0]
         assert matches.status == status
+
+
+async def test_awaiting_holds_nobody_back() -> None:
+    async with connected(studies(1500)) as association:
+        assert len(await association.find(WANTED)) == 1500
+
+
+async def test_matches_are_a_generator_to_contextlib() -> None:
+    async with connected(studies(10)) as association:
+        async with aclosing(association.find(WANTED, model=STUDY_ROOT)) as matches:
+            assert (await anext(matches)).StudyInstanceUID == f"{STUDY_UID}.0"
+        assert await association.echo() >= 0
+
+
+async def test_queries_take_turns_on_an_association() -> None:
+    """The window is one operation (PS3.7 D.3.3.3)."""
+    async with connected(studies(20), contexts=QUERYING) as association:
+        found = await asyncio.gather(*(started(association.find(WANTED)) for _ in range(5)))
+        assert [len(each) for each in found] == [20] * 5
+        assert encode(found[0][3], SYNTAX) == match(3)
 
 
 # leaving early
@@ -560,227 +561,3 @@ async def test_leaving_early_when_the_association_is_gone_already() -> None:
             peer.hang_up()
             await until(lambda: association.ended is not None)
         assert matches.status.is_pending
-
-
-# what peers get wrong (FIELD 2 C)
-
-
-async def test_responses_without_affected_sop_class() -> None:
-    async with asking() as (association, peer):
-        waiting = started(association.find(WANTED))
-        command = await peer.hear_request()
-        peer.say(reply(command, 0xFF00, affected_sop_class_uid=None, has_data_set=True), match(), FIND_ID)
-        peer.say(reply(command, affected_sop_class_uid=None))
-        assert numbers(await waiting) == [0]
-
-
-async def test_pending_without_an_identifier_is_passed_over() -> None:
-    async with asking() as (association, peer):
-        waiting = started(association.find(WANTED))
-        command = await peer.hear_request()
-        peer.say(reply(command, 0xFF00))
-        say_match(peer, command, 1)
-        peer.say(reply(command))
-        assert numbers(await waiting) == [1]
-        assert list(association.quirks) == ["sent a match without an identifier"]
-
-
-async def test_success_with_an_identifier_is_success() -> None:
-    async with asking() as (association, peer):
-        matches = association.find(WANTED)
-        waiting = started(matches)
-        command = await peer.hear_request()
-        say_match(peer, command, 0)
-        say_match(peer, command, 1, status=0x0000)
-        assert numbers(await waiting) == [0]
-        assert matches.status == Status.SUCCESS
-        await check_usable(association, peer)
-
-
-async def test_success_that_announces_an_identifier_and_sends_none() -> None:
-    """Nothing follows, so that only the next message tells: that of the next request, which waits for its turn."""
-    async with asking() as (association, peer):
-        waiting = started(association.find(WANTED))
-        command = await peer.hear_request()
-        say_match(peer, command)
-        peer.say(reply(command, has_data_set=True))
-        peer.say(reply(command))
-        assert numbers(await waiting) == [0]
-        assert "announced a data set and did not send it" in association.quirks
-        await check_usable(association, peer)
-
-
-async def test_a_match_that_is_announced_and_not_sent() -> None:
-    async with asking() as (association, peer):
-        waiting = started(association.find(WANTED))
-        command = await peer.hear_request()
-        peer.say(reply(command, 0xFF00, has_data_set=True))
-        say_match(peer, command, 1)
-        peer.say(reply(command))
-        assert numbers(await waiting) == [1]
-        assert set(association.quirks) == {
-            "announced a data set and did not send it",
-            "sent a match without an identifier",
-        }
-
-
-async def test_an_identifier_that_was_not_announced() -> None:
-    async with asking() as (association, peer):
-        waiting = started(association.find(WANTED))
-        command = await peer.hear_request()
-        whole = peer.upper.message(FIND_ID, reply(command, 0xFF00, has_data_set=True), match())
-        # The command of another message, with none, in front of the data set of this one.
-        announced = peer.upper.command(FIND_ID, reply(command, 0xFF00, has_data_set=True))
-        silent = peer.upper.command(FIND_ID, reply(command, 0xFF00))
-        peer.say_bytes(silent + whole[len(announced) :])
-        say_match(peer, command, 1)
-        peer.say(reply(command))
-        assert numbers(await waiting) == [1]
-        assert "sent a data set that its command did not announce" in association.quirks
-
-
-async def test_a_final_response_without_a_status_is_a_failure() -> None:
-    async with asking() as (association, peer):
-        waiting = started(association.find(WANTED))
-        command = await peer.hear_request()
-        peer.say_bytes(without_status(peer.upper.message(FIND_ID, reply(command))))
-        with pytest.raises(StatusError) as caught:
-            await waiting
-        assert caught.value.status == 0xC000
-        await check_usable(association, peer)
-
-
-def without_status(message: bytes) -> bytes:
-    """The same message with its Status turned into an element that does not exist."""
-    assert message.count(b"\0\0\x00\x09\x02\0\0\0") == 1
-    return message.replace(b"\0\0\x00\x09\x02\0\0\0", b"\0\0\x04\x09\x02\0\0\0")
-
-
-async def test_responses_after_the_final_one_are_dropped() -> None:
-    async with asking() as (association, peer):
-        waiting = started(association.find(WANTED))
-        command = await peer.hear_request()
-        peer.say(reply(command))
-        say_match(peer, command, 5)
-        peer.say(reply(command))
-        assert await waiting == []
-        await check_usable(association, peer)
-        assert list(association.quirks) == ["responded to a request that is not outstanding"]
-
-
-async def test_a_response_of_another_kind_aborts() -> None:
-    async with asking() as (association, peer):
-        waiting = started(association.find(WANTED))
-        command = await peer.hear_request()
-        answer = reply(command)
-        answer.field = CommandField.C_MOVE_RSP
-        peer.say(answer)
-        with pytest.raises(RemoteProtocolError, match="answered with C-MOVE-RSP what asked for something else"):
-            await waiting
-        await peer.hear(Aborted)
-
-
-@pytest.mark.parametrize("data", [b"\x08\0\x05\0CS\xff\xff", b"\xff" * 20, b"\x08\0\x52\0SQ\0\0\xff\xff\xff\xff"])
-async def test_a_match_that_cannot_be_decoded_ends_the_query(data: bytes) -> None:
-    async with asking() as (association, peer):
-        waiting = started(association.find(WANTED))
-        command = await peer.hear_request()
-        say_match(peer, command)
-        peer.say(reply(command, 0xFF00, has_data_set=True), data, FIND_ID)
-        with pytest.raises(InvalidInstance):
-            await waiting
-        assert (await peer.hear_command()).field == CommandField.C_CANCEL_RQ
-        peer.say(reply(command, 0xFE00))
-        await check_usable(association, peer)
-
-
-async def test_a_match_that_is_too_long_aborts() -> None:
-    async with asking(limits=Limits(data_set=4096)) as (association, peer):
-        waiting = started(association.find(WANTED))
-        command = await peer.hear_request()
-        peer.say(reply(command, 0xFF00, has_data_set=True), bytes(5000), FIND_ID)
-        with pytest.raises(AssociationAborted, match="longer than 4096 bytes"):
-            await waiting
-        await peer.hear(Aborted)
-
-
-# back-pressure
-
-
-async def test_a_consumer_that_stops_reading_stops_the_producer() -> None:
-    """No more matches are made than buffers take, and none is lost when reading goes on."""
-    produced, count = 0, 100_000
-
-    async def find(request: FindRequest) -> AsyncIterator[Dataset]:
-        nonlocal produced
-        for number in range(count):
-            produced += 1
-            yield study(number)
-
-    async with connected(finding(find)) as association, association.find(WANTED) as matches:
-        assert (await anext(matches)).PatientID == "ID0"
-        stopped = -1
-        while stopped != produced:
-            stopped = produced
-            await settled(200)
-        # What nobody has taken, what a read brought at once, and what is in the pipe.
-        size = len(match())
-        most = AHEAD + UNREAD_REPLIES // (REPLY_OVERHEAD + size) + (RECEIVE_SIZE + 2 * IN_FLIGHT) // size
-        assert produced <= most < count // 4
-        await settled(1000)
-        assert produced == stopped
-        for number in range(1, produced + 10):
-            assert (await anext(matches)).PatientID == f"ID{number}"
-        assert produced < count // 2
-
-
-async def test_reading_stops_while_nobody_takes_the_matches() -> None:
-    async with asking() as (association, peer):
-        matches = association.find(WANTED)
-        first = asyncio.ensure_future(anext(matches))
-        command = await peer.hear_request()
-        say_match(peer, command)
-        await first
-        for number in range(1, 4 * UNREAD_REPLIES // REPLY_OVERHEAD):
-            say_match(peer, command, number)
-        await until(lambda: bool(association.protocol.reading_paused))
-        held = association.unread
-        await settled(100)
-        assert UNREAD_REPLIES < association.unread == held
-        closing = asyncio.ensure_future(matches.aclose())
-        await until(lambda: not association.protocol.reading_paused)
-        assert association.unread == 0
-        assert (await peer.hear_command()).field == CommandField.C_CANCEL_RQ
-        peer.say(reply(command, 0xFE00))
-        await closing
-        await check_usable(association, peer)
-
-
-async def test_awaiting_holds_nobody_back() -> None:
-    async with connected(studies(1500)) as association:
-        assert len(await association.find(WANTED)) == 1500
-
-
-async def test_matches_are_a_generator_to_contextlib() -> None:
-    async with connected(studies(10)) as association:
-        async with aclosing(association.find(WANTED, model=STUDY_ROOT)) as matches:
-            assert (await anext(matches)).StudyInstanceUID == f"{STUDY_UID}.0"
-        assert await association.echo() >= 0
-
-
-async def test_strict_refuses_a_match_that_is_announced_and_not_sent() -> None:
-    async with asking(strict=True, timeout=Timeout(5.0)) as (association, peer):
-        waiting = started(association.find(WANTED))
-        command = await peer.hear_request()
-        peer.say(reply(command, 0xFF00, has_data_set=True))
-        peer.say(reply(command))
-        with pytest.raises(RemoteProtocolError, match="announced a data set and did not send it"):
-            await waiting
-
-
-async def test_queries_take_turns_on_an_association() -> None:
-    """The window is one operation (PS3.7 D.3.3.3)."""
-    async with connected(studies(20), contexts=QUERYING) as association:
-        found = await asyncio.gather(*(started(association.find(WANTED)) for _ in range(5)))
-        assert [len(each) for each in found] == [20] * 5
-        assert encode(found[0][3], SYNTAX) == match(3)
