@@ -80,6 +80,25 @@ async def test_06_get(pacs: Pacs, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert await data_set(tmp_path / f"{uid}.dcm") == await data_set(sent)
 
 
+async def test_07_normalized(redirect: Redirect) -> None:
+    steps: dict[str, list[str]] = {}
+    ris = dicomio.Application("RIS")
+
+    @ris.n_create(MPPS)
+    async def create(request: dicomio.CreateRequest) -> None:
+        assert request.peer.ae_title == "ME"
+        steps[request.sop_instance_uid] = [request.attributes.PerformedProcedureStepStatus]
+
+    @ris.n_set(MPPS)
+    async def update(request: dicomio.SetRequest) -> None:
+        steps[request.sop_instance_uid].append(request.modifications.PerformedProcedureStepStatus)
+
+    async with dicomio.serve(ris, "127.0.0.1", 0) as server:
+        redirect.port = server.port
+        await asyncio.to_thread(run_program, "07_normalized.py")
+    assert list(steps.values()) == [["IN PROGRESS", "COMPLETED"]]
+
+
 class TestScp:
     """08_scp.py"""
 
