@@ -155,8 +155,10 @@ def propose(
         implementation_version_name: of this side.
 
     Raises:
-        LocalProtocolError: there are too many contexts, or one that proposes no role.
+        LocalProtocolError: there are no contexts or too many, or one that proposes no role.
     """
+    if not contexts:
+        raise LocalProtocolError("an association needs presentation contexts: SOP classes that it is to be used for")
     if len(contexts) > MOST_CONTEXTS:
         raise LocalProtocolError(f"{len(contexts)} presentation contexts; an association has room for {MOST_CONTEXTS}")
     user = UserInformation(

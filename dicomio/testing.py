@@ -7,18 +7,20 @@ async with connected(app) as association:
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 
 from dicomio import sop
 from dicomio.application import Application
 from dicomio.association import Association
-from dicomio.config import Address, Limits, PresentationContext, Timeout
+from dicomio.config import Address, Limits, PresentationContext, Role, Timeout
+from dicomio.extensions import Extension, Identity
 from dicomio.opening import connect, negotiated
 from dicomio.pool import MOST_CONTEXTS
 from dicomio.protocol import UpperLayerProtocol
 from dicomio.server import Server, serve
+from dicomio.wire.items import CommonExtendedNegotiation
 
 __all__ = ["MemoryTransport", "connected", "pipe"]
 
@@ -198,6 +200,11 @@ async def connected(
     timeout: Timeout | float | None = 30.0,
     limits: Limits | None = None,
     strict: bool = False,
+    roles: Mapping[str, Role] | None = None,
+    window: int | tuple[int, int] | None = None,
+    identity: Identity | None = None,
+    extended: Mapping[str, bytes | Extension] | None = None,
+    common_extended: Sequence[CommonExtendedNegotiation] = (),
 ) -> AsyncIterator[Association]:
     """An association with an application, in memory.
 
@@ -212,6 +219,11 @@ async def connected(
         timeout: deadlines of both sides.
         limits: what each side may send.
         strict: refuse deviations that are tolerated otherwise.
+        roles: as for `dicomio.connect`; likewise the others.
+        window: operations to have outstanding.
+        identity: who asks.
+        extended: SOP class extended negotiation.
+        common_extended: SOP class common extended negotiation.
 
     Yields:
         The requesting side.
@@ -225,6 +237,11 @@ async def connected(
         timeout=timeout,
         limits=limits,
         strict=strict,
+        roles=roles,
+        window=window,
+        identity=identity,
+        extended=extended,
+        common_extended=common_extended,
     )
     server = serve(app, timeout=timeout, limits=limits, strict=strict)
     async with AsyncExitStack() as stack:
