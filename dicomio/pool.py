@@ -82,7 +82,7 @@ class Pool:
     slots: list[Slot] = field(default_factory=list)
     waiters: list[asyncio.Future[None]] = field(default_factory=list)
     known: dict[PresentationContext, None] = field(default_factory=dict)
-    releasing: set[asyncio.Task[None]] = field(default_factory=set)
+    releasing: dict[asyncio.Task[None], Association] = field(default_factory=dict)
     closed: bool = False
 
     async def take(self, wanted: Iterable[PresentationContext]) -> Slot:
@@ -192,8 +192,8 @@ class Pool:
         self.remove(slot)
         if slot.association is not None:
             task = asyncio.get_running_loop().create_task(slot.association.release())
-            self.releasing.add(task)
-            task.add_done_callback(self.releasing.discard)
+            self.releasing[task] = slot.association
+            task.add_done_callback(self.releasing.pop)
 
     def remove(self, slot: Slot) -> None:
         if slot in self.slots:
@@ -219,6 +219,9 @@ class Pool:
         for waiter in self.waiters:
             if not waiter.done():
                 waiter.set_result(None)
+        if abort:
+            for association in self.releasing.values():
+                association.abort(detail="the client was closed")
         if self.releasing:
             await asyncio.wait(list(self.releasing))
 
