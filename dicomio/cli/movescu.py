@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
-from dicomio import Application, Client, DicomError, Status, StatusError, StoreRequest, serve
+from dicomio import Application, Client, DicomError, Progress, Status, StatusError, StoreRequest, serve
 from dicomio.cli.output import Bar, Output
 from dicomio.cli.queries import Query, queries_of
 from dicomio.cli.retrieving import Reporter
@@ -88,7 +88,16 @@ class MoveSCU:
             await self.inbox.reach(before + moving.progress.completed + moving.progress.warning)
         self.reporter.advance(moving.progress, bar)
         self.reporter.finish(moving)
-        return self.reporter.conclude(moving)
+        return self.reporter.conclude(moving) and self.arrived(moving.progress, before)
+
+    def arrived(self, progress: Progress, before: int) -> bool:
+        """Whether we have what the peer has sent; else it says so."""
+        if self.inbox is None:
+            return True
+        sent, got = progress.completed + progress.warning, self.inbox.count - before
+        if got < sent:
+            self.output.error(f"{self.reporter.peer}: of {sent} objects that it says to have sent {got} arrived here")
+        return got >= sent
 
 
 class Inbox:
@@ -135,5 +144,4 @@ class Inbox:
                 async with asyncio.timeout(PATIENCE):
                     await self.arrived.wait()
             except TimeoutError:
-                logger.warning("%d of %d objects have come", self.count, count)
                 return

@@ -109,7 +109,8 @@ class Output(logging.Handler):
             library = self.threshold
         levels = {"": max(self.threshold, logging.WARNING), "dicomio": library, "dicomio.cli": self.threshold}
         # What pydicom thinks of values that peers send is for those who look closely.
-        levels["py.warnings"] = logging.WARNING if self.threshold <= logging.DEBUG else QUIET
+        for name in ("py.warnings", "pydicom"):
+            levels[name] = logging.WARNING if self.threshold <= logging.DEBUG else QUIET
         logging.captureWarnings(True)
         for name, level in levels.items():
             self.before[name] = logging.getLogger(name).level

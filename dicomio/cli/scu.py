@@ -3,7 +3,7 @@
 import asyncio
 from argparse import Namespace
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -64,10 +64,11 @@ async def visiting(args: Namespace, tool: str) -> AsyncIterator[Client]:
         yield client
         grace = None
     finally:
-        # What is left after that ends with the event loop, by A-ABORT.
-        with suppress(TimeoutError):
+        try:
             async with asyncio.timeout(grace):
                 await client.aclose()
+        except TimeoutError:
+            await client.aclose(abort=True)
 
 
 def complete(work: Coroutine[Any, Any, int]) -> int:

@@ -1,6 +1,7 @@
 """Runs the command in this process, against receivers in threads of their own."""
 
 import asyncio
+import signal
 import socket
 import subprocess
 import sys
@@ -168,3 +169,17 @@ def saying(answer: bytes) -> Iterator[int]:
 def peer_saying() -> Callable[[bytes], AbstractContextManager[int]]:
     """Starts a peer that says something to whoever connects; the context is its port."""
     return saying
+
+
+def interrupt() -> None:
+    """Does to this process what Ctrl-C does; the main thread, in which the command runs, gets to know of it."""
+    main_thread = threading.main_thread().ident
+    assert main_thread is not None
+    signal.pthread_kill(main_thread, signal.SIGINT)
+
+
+def free_port() -> int:
+    """A port on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
