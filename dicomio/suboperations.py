@@ -2,7 +2,17 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sized
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Sized,
+)
 from typing import Any, Final
 
 from pydicom.dataset import Dataset
@@ -18,7 +28,7 @@ from dicomio.services.query import call
 from dicomio.services.storage import Priority, Source, StoreOptions
 from dicomio.status import Status
 from dicomio.threads import in_thread
-from dicomio.transfer import Outcome, Reserve, StoreMany, look_at
+from dicomio.transfer import SINGLE, Outcome, Reserve, StoreMany, look_at
 
 __all__ = ["SubOperations", "performer"]
 
@@ -51,31 +61,52 @@ class SubOperations:
         self.pace = pace
         self.loop = asyncio.get_running_loop()
         self.reported = self.loop.time()
+        self.counted = isinstance(sources, Sized)
         self.total = len(sources) if isinstance(sources, Sized) else 0
         self.unsent: dict[int, Source] = {}
         self.error: Exception | None = None
-        self.sources = iter(sources) if isinstance(sources, Iterable) else None
-        watched = self.watch(self.sources) if self.sources is not None else self.watch_async(sources)  # type: ignore[arg-type]
-        self.job = StoreMany(reserve, watched, associations, options_of(request), retries=1)
+        self.sources = iter(sources) if isinstance(sources, Iterable) else aiter(sources)
+        self.watched = (
+            self.watch(self.sources) if isinstance(self.sources, Iterator) else self.watch_async(self.sources)
+        )
+        self.job = StoreMany(reserve, self.watched, associations, options_of(request), retries=1)
 
-    def watch(self, sources: Iterator[Source]) -> Iterator[Source]:
-        """Notes what is about to be sent."""
-        for source in sources:
-            self.unsent[id(source)] = source
-            yield source
-
-    async def watch_async(self, sources: AsyncIterable[Source]) -> AsyncIterator[Source]:
-        """Likewise; a handler that fails ends the operation, but not in the middle of an object."""
+    def watch(self, sources: Iterator[Source]) -> Generator[Source, None, None]:
+        """Notes what is about to be sent; a handler that fails ends the operation, but not what it gave before."""
         try:
-            async for source in sources:
-                self.unsent[id(source)] = source
+            for source in sources:
+                self.note(source)
                 yield source
         except Exception as error:
             self.error = error
-        finally:
-            close = getattr(sources, "aclose", None)
-            if close is not None:
-                await close()
+
+    async def watch_async(self, sources: AsyncIterator[Source]) -> AsyncGenerator[Source, None]:
+        """Likewise."""
+        try:
+            async for source in sources:
+                self.note(source)
+                yield source
+        except Exception as error:
+            self.error = error
+
+    def note(self, source: object) -> None:
+        """Remembers what is about to be sent.
+
+        Raises:
+            TypeError: it is nothing that can be sent.
+        """
+        if not isinstance(source, SINGLE):
+            raise TypeError(f"the handler gave {type(source)} where a path, a data set or an instance was expected")
+        self.unsent[id(source)] = source
+
+    async def close(self) -> None:
+        """Ends the generators that give what to send, ours and the handler's."""
+        if isinstance(self.watched, AsyncGenerator):
+            await self.watched.aclose()
+        if isinstance(self.sources, Generator):
+            await in_thread(self.sources.close)
+        elif isinstance(self.sources, AsyncGenerator):
+            await self.sources.aclose()
 
     async def run(self) -> Status:
         """Sends everything.
@@ -92,14 +123,16 @@ class SubOperations:
         request.inbound.on_cancel = self.job.halt
         heartbeat = self.loop.create_task(self.beat())
         try:
-            async for outcome in self.job.outcomes():
-                self.take(outcome)
+            async with self.job.outcomes() as outcomes:
+                async for outcome in outcomes:
+                    self.take(outcome)
         except DicomError as error:
             logger.warning("%r: %s", request, error)
             await self.give_up()
         finally:
             heartbeat.cancel()
             request.inbound.on_cancel = None
+            await self.close()
         if self.error is not None:
             raise self.error
         return self.status()
@@ -151,7 +184,9 @@ class SubOperations:
 
     def unsent_uids(self) -> list[str]:
         """What was not sent, by its SOP Instance UIDs; to be called in a worker thread."""
-        left = [*self.unsent.values(), *(self.sources or ())]
+        # A generator is not asked for the rest, as it may take long or never end.
+        rest = self.sources if isinstance(self.sources, Iterator) and self.counted else ()
+        left = [*self.unsent.values(), *rest]
         return [uid_of(look_at(source)) for source in left]
 
     def status(self) -> Status:
