@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 
 from dicomio.opening import tls_reason
 from dicomio.protocol import UpperLayerProtocol
+from dicomio.threads import in_thread
 
 __all__ = ["Context", "Gate", "ProxyError", "read_proxy_header"]
 
@@ -188,7 +189,10 @@ class Gate:
 
     async def shake_hands(self, connection: socket.socket, source: tuple[str, int] | None) -> None:
         """The TLS handshake, where there is one; then the association takes over."""
-        context = self.ssl if self.ssl is None or isinstance(self.ssl, tls.SSLContext) else self.ssl()
+        context = self.ssl
+        if context is not None and not isinstance(context, tls.SSLContext):
+            # It may look at files.
+            context = await in_thread(context)
         limit = self.timeout if context is not None else None
         await self.loop.connect_accepted_socket(
             lambda: self.make(source), connection, ssl=context, ssl_handshake_timeout=limit

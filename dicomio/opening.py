@@ -215,8 +215,12 @@ class connect:  # used like a function
         """Connects and negotiates."""
         if self.locate is not None and self.destination:
             found = await self.locate(self.destination)
-            if found is not None:
-                self.take_profile(found if isinstance(found, Peer) else Peer(found))
+            if isinstance(found, Peer):
+                # The AE title of an application is the usual one; a profile knows of an exception.
+                self.given = self.given._replace(ae_title=found.ae_title or self.given.ae_title)
+                self.take_profile(found)
+            elif found is not None:
+                self.take_profile(Peer(found))
         association = self.prepare()
         await self.connect(association)
         await negotiated(association)

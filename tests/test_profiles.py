@@ -1,0 +1,90 @@
+"""Profiles of peers, and the TOML files they are kept in."""
+
+from pathlib import Path
+
+import pytest
+
+from dicomio import Address, Application, Client, Limits, Peer, Timeout, connect, load_peers, serve, sop
+
+PEERS = """
+[archive]
+address = "ARCHIVE@10.0.0.5:11112"
+ae_title = "MODALITY1"
+window = 8
+max_pdu = 131072
+associations = 3
+timeout = 60
+strict = true
+
+[printer]
+address = "10.0.0.6:104"
+window = [2, 1]
+timeout = { default = 10.0, response = 120.0 }
+
+[secure]
+address = "S@10.0.0.7:2762"
+tls = { verify = false, profile = "extended BCP 195" }
+"""
+
+
+def written(directory: Path, text: str) -> Path:
+    path = directory / "peers.toml"
+    path.write_text(text)
+    return path
+
+
+def test_profiles_are_read_by_name(tmp_path: Path) -> None:
+    peers = load_peers(written(tmp_path, PEERS))
+    archive, printer, secure = peers["archive"], peers["printer"], peers["secure"]
+    assert archive.address == Address("ARCHIVE", "10.0.0.5", 11112)
+    assert (archive.ae_title, archive.window, archive.strict) == ("MODALITY1", 8, True)
+    assert archive.timeout == Timeout(60)
+    assert archive.limits(Limits(nesting=5)) == Limits(nesting=5, max_pdu=131072, associations=3)
+    assert (printer.window, printer.timeout) == ((2, 1), Timeout(10.0, response=120.0))
+    assert (archive.ssl, printer.limits()) == (None, Limits())
+    assert secure.ssl is not None
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("archive = 1", "archive is not a table"),
+        ("[a]\nwindow = 3", r"\[a\]: address is missing"),
+        ('[a]\naddress = "A@h:1"\nwidnow = 3', r"\[a\]: widnow: a peer has no such thing"),
+        ('[a]\naddress = "A@h:99999"', r"\[a\]: .*port 99999"),
+        ('[a]\naddress = "A@h:1"\nae_title = "MUCH TOO LONG A TITLE"', r"\[a\]: .*AE title"),
+        ('[a]\naddress = "A@h:1"\ntimeout = -1', r"\[a\]: Timeout"),
+        ('[a]\naddress = "A@h:1"\ntimeout = {often = 1}', r"\[a\]: .*often"),
+        ('[a]\naddress = "A@h:1"\ntls = {wrong = 1}', r"\[a\]: tls: .*wrong"),
+        ('[a]\naddress = "A@h:1"\ntls = {profile = "none"}', r"\[a\]: 'none' is not a valid Profile"),
+        ("this is not TOML", "Expected"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_named(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        load_peers(written(tmp_path, text))
+
+
+def test_files_that_a_profile_names_lie_beside_it(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        load_peers(written(tmp_path, '[a]\naddress = "A@h:1"\ntls = {ca = "missing.pem"}'))
+
+
+async def test_a_client_follows_the_profile_unless_told_otherwise() -> None:
+    peer = Peer(Address("A", "h", 104), ae_title="ME", window=3, associations=5, timeout=Timeout(7), strict=True)
+    client = Client(peer)
+    assert (client.ae_title, client.limits.associations, client.timeout) == ("ME", 5, Timeout(7))
+    other = Client(peer, ae_title="OTHER", timeout=9, limits=Limits(max_pdu=8192))
+    assert (other.ae_title, other.timeout, other.limits) == ("OTHER", Timeout(9), Limits(max_pdu=8192, associations=5))
+    opening = connect(peer, contexts=[sop.Verification])
+    assert (opening.window, opening.strict, opening.ae_title) == ((3, 1), True, "ME")
+
+
+async def test_a_destination_may_be_a_profile() -> None:
+    async with serve(Application("APP"), "127.0.0.1", 0) as server:
+        peer = Peer(Address("APP", "127.0.0.1", server.port), ae_title="SPECIAL", window=4)
+        ours = Application("OURS", destinations={"ARCHIVE": peer})
+        async with ours.connect("ARCHIVE", contexts=[sop.Verification]) as association:
+            assert await association.echo() > 0
+            assert association.local.ae_title == "SPECIAL"
+            assert association.window.size == 4
