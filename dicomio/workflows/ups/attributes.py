@@ -1,6 +1,7 @@
 """Which attributes a Unified Procedure Step has to have, and when (PS3.4 Table CC.2.5-3)."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeAlias
@@ -22,6 +23,7 @@ __all__ = [
     "Code",
     "checked",
     "code_item",
+    "copy_of",
     "created",
     "date_time",
     "fill_cancellation",
@@ -158,9 +160,14 @@ def items_of(ds: Dataset, keyword: str) -> Sequence[Dataset]:
 
 
 def without(ds: Dataset, *keywords: str) -> Dataset:
-    """The same data set without some attributes."""
+    """A data set of its own without some attributes; setting others in it does not change the first."""
     left_out = {tag_for_keyword(keyword) for keyword in keywords}
-    return Dataset({tag: ds[tag] for tag in ds.keys() if tag not in left_out})
+    return Dataset({tag: copy(ds[tag]) for tag in ds.keys() if tag not in left_out})
+
+
+def copy_of(ds: Dataset) -> Dataset:
+    """A data set of its own with the same attributes."""
+    return without(ds)
 
 
 def checked(ds: Dataset) -> Dataset:
@@ -184,7 +191,7 @@ def scheduled(attributes: Dataset, now: datetime) -> Dataset:
 
     The priority is MEDIUM, the start now and the input READY where nothing else is said. What may be empty is.
     """
-    step = Dataset({tag: attributes[tag] for tag in attributes.keys()})
+    step = copy_of(attributes)
     step.ProcedureStepState = UPSState.SCHEDULED.value
     step.setdefault("ScheduledProcedureStepPriority", "MEDIUM")
     step.setdefault("ScheduledProcedureStepStartDateTime", date_time(now))
@@ -214,7 +221,7 @@ def created(attributes: Dataset, uid: str, worklist_label: str, now: datetime) -
     if text_of(attributes, "ProcedureStepState") != UPSState.SCHEDULED:
         raise Refused(Status.UPS_NOT_CREATED_SCHEDULED, offending=[tag_of("ProcedureStepState")])
     check_values(attributes, [row for row in TOP if row.create == "1"])
-    step, modified = Dataset({tag: attributes[tag] for tag in attributes.keys()}), False
+    step, modified = copy_of(attributes), False
     for row in TOP:
         if row.create in "02" and (row.tag not in step or (row.create == "0" and not is_empty(step, row.keyword))):
             step.add(empty(row))
@@ -245,7 +252,7 @@ def modified(step: Dataset, modifications: Dataset, now: datetime) -> Dataset:
     fixed = [row for row in TOP if row.set == "-" and differs(step, modifications, row)]
     require(fixed, Status.INVALID_ATTRIBUTE_VALUE, "cannot be set")
     check_values(modifications, [row for row in TOP if row.set == "1" and row.tag in modifications])
-    result = Dataset({tag: step[tag] for tag in step.keys()})
+    result = copy_of(step)
     for tag in modifications.keys():
         result.add(modifications[tag])
     if text_of(modifications, "SpecificCharacterSet") != text_of(step, "SpecificCharacterSet"):
@@ -274,9 +281,7 @@ def fill_cancellation(step: Dataset, now: datetime, information: Dataset | None 
         information: of a cancel request, with reasons.
     """
     given = information or Dataset()
-    progress = Dataset()
-    for item in items_of(step, PROGRESS)[:1]:
-        progress.update(item)
+    progress = copy_of(next(iter(items_of(step, PROGRESS)), Dataset()))
     if is_empty(progress, "ProcedureStepCancellationDateTime"):
         progress.ProcedureStepCancellationDateTime = date_time(now)
     if is_empty(progress, "ProcedureStepDiscontinuationReasonCodeSequence"):
@@ -284,7 +289,7 @@ def fill_cancellation(step: Dataset, now: datetime, information: Dataset | None 
         progress.ProcedureStepDiscontinuationReasonCodeSequence = list(reasons) or [code_item(UNSPECIFIED_REASON)]
     if is_empty(progress, "ReasonForCancellation") and not is_empty(given, "ReasonForCancellation"):
         progress.ReasonForCancellation = given.ReasonForCancellation
-    result = Dataset({tag: step[tag] for tag in step.keys()})
+    result = copy_of(step)
     result.ProcedureStepProgressInformationSequence = [progress]
     return result
 

@@ -161,6 +161,8 @@ class UPSProvider:
             Refused: there is such a step already, or an attribute is at fault.
         """
         uid = uid or str(generate_uid())
+        if uid in EVERYTHING:
+            raise Refused(Status.INVALID_SOP_INSTANCE, "this UID stands for all procedure steps")
         async with self.changing:
             self.resolve(CREATE, await self.store.get(uid))
             created, modified = rules.created(step, uid, self.worklist_label, self.clock())
@@ -451,15 +453,9 @@ class UPSProvider:
         # "If there are no matching keys, then there are no matches" (PS3.4 CC.2.8.3.1).
         if not without(identifier, *NO_KEYS):
             return
-        chunk: list[Dataset] = []
-        async for step in self.store.select(identifier):
-            chunk.append(step)
-            if len(chunk) == CHUNK:
-                for answer in await asyncio.to_thread(answers, query, chunk):
-                    yield answer
-                chunk = []
-        for answer in await asyncio.to_thread(answers, query, chunk):
-            yield answer
+        async for steps in in_chunks(self.store.select(identifier)):
+            for answer in await asyncio.to_thread(answers, query, steps):
+                yield answer
 
 
 def query_of(identifier: Dataset) -> Query:
@@ -472,6 +468,18 @@ def query_of(identifier: Dataset) -> Query:
         return compile_query(identifier)
     except InvalidKey as error:
         raise Refused(DOES_NOT_MATCH, str(error), offending=[error.tag]) from error
+
+
+async def in_chunks(steps: AsyncIterator[Dataset]) -> AsyncIterator[Sequence[Dataset]]:
+    """Steps, a few at once."""
+    chunk: list[Dataset] = []
+    async for step in steps:
+        chunk.append(step)
+        if len(chunk) == CHUNK:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
 
 
 def answers(query: Query, steps: Sequence[Dataset]) -> Sequence[Dataset]:

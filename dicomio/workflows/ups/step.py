@@ -1,22 +1,25 @@
 """A Unified Procedure Step that we perform (PS3.4 CC.2.1.2)."""
 
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any, Protocol
+from types import TracebackType
+from typing import Any, Protocol, Self
 
+import anyio
 from pydicom.dataset import Dataset
+from pydicom.uid import generate_uid
 
-from dicomio.errors import DicomError
+from dicomio.errors import DicomError, StatusError
 from dicomio.identifiers import dataset
 from dicomio.services.normalized import Answer
+from dicomio.status import Status
 from dicomio.workflows.ups.attributes import (
     PERFORMED,
     PROGRESS,
     UNSPECIFIED_REASON,
     Code,
     code_item,
+    copy_of,
     date_time,
     items_of,
     text_of,
@@ -28,8 +31,15 @@ __all__ = ["UPSStep"]
 logger = logging.getLogger("dicomio.ups")
 
 
-class Performer(Protocol):
-    """How to tell what is done; `UPSWorklist` is one."""
+class Manager(Protocol):
+    """Who manages the step; `UPSWorklist` is how to ask it."""
+
+    @property
+    def local_ae_title(self) -> str:
+        """Our own AE title."""
+
+    async def get(self, uid: str, *attributes: int | str) -> Answer:
+        """Reads attributes of a step."""
 
     async def set(self, uid: str, modifications: Dataset, transaction_uid: str | None = None) -> Answer:
         """Changes attributes of a step."""
@@ -39,7 +49,10 @@ class Performer(Protocol):
 
 
 class UPSStep:
-    """A step that we have claimed; see `UPSWorklist.claim`.
+    """A step while we perform it: `async with worklist.claim(uid) as step`.
+
+    Entering the block claims it, so that it is IN PROGRESS; leaving it sets it COMPLETED, or CANCELED by an exception,
+    which goes on its way. Made by `UPSWorklist.claim`.
 
     Attributes:
         uid: its SOP Instance UID.
@@ -48,19 +61,51 @@ class UPSStep:
         performed: the item of Unified Procedure Step Performed Procedure Sequence (0074,1216) that completing sends;
             add to it what you like.
         progress: the item of Procedure Step Progress Information Sequence (0074,1002) as it was last sent.
-        state: IN PROGRESS, or how it ended.
+        state: SCHEDULED before the block, IN PROGRESS in it, and then how it ended.
     """
 
-    def __init__(self, performer: Performer, uid: str, transaction_uid: str) -> None:
-        self.performer = performer
+    def __init__(
+        self,
+        manager: Manager,
+        uid: str,
+        *,
+        station: Code | None,
+        workitem: Code | None,
+        transaction_uid: str | None,
+        timeout: float | None,
+    ) -> None:
+        self.manager = manager
         self.uid = uid
-        self.transaction_uid = transaction_uid
+        self.station = station
+        self.workitem = workitem
+        self.resuming = transaction_uid is not None
+        self.transaction_uid = transaction_uid or str(generate_uid())
+        self.timeout = timeout
         self.attributes = Dataset()
         self.performed = Dataset()
         self.progress = Dataset()
-        self.state = UPSState.IN_PROGRESS
+        self.state = UPSState.SCHEDULED
 
-    async def set(self, modifications: Dataset | None = None, **elements: Any) -> Answer:
+    async def __aenter__(self) -> Self:
+        await self._claim()
+        try:
+            self._begin(await self.manager.get(self.uid))
+        except BaseException as error:
+            await self._cancel_after(error)
+            raise
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self.state is not UPSState.IN_PROGRESS:
+            return
+        if exc is None:
+            await self.complete()
+        else:
+            await self._cancel_after(exc)
+
+    async def update(self, modifications: Dataset | None = None, /, **elements: Any) -> Answer:
         """Changes attributes of the step (PS3.4 CC.2.6).
 
         Args:
@@ -74,7 +119,7 @@ class UPSStep:
         """
         changed = dataset(**elements)
         changed.update(modifications or {})
-        return await self.performer.set(self.uid, changed, self.transaction_uid)
+        return await self.manager.set(self.uid, changed, self.transaction_uid)
 
     async def report(self, percent: float | None = None, description: str = "") -> Answer:
         """Tells how far it has got (PS3.4 CC.2.4.3: subscribers hear of it).
@@ -91,20 +136,26 @@ class UPSStep:
             self.progress.ProcedureStepProgress = f"{percent:g}"
         if description:
             self.progress.ProcedureStepProgressDescription = description
-        return await self.set(ProcedureStepProgressInformationSequence=self.progress)
+        return await self.update(ProcedureStepProgressInformationSequence=self.progress)
 
-    def add_output(self, instance: Dataset, retrieve_ae_title: str) -> None:
-        """Adds an object that was made to the Output Information Sequence (0040,4033), which completing sends.
+    def add(self, *instances: Dataset, retrieve_from: str) -> None:
+        """Notes objects that were created: the Output Information Sequence (0040,4033), which completing sends.
 
         Args:
-            instance: its SOP class and instance, study and series.
-            retrieve_ae_title: AE title of where it can be retrieved from.
+            instances: data sets, or just SOP Class UID, SOP Instance UID, Study and Series Instance UID of each.
+            retrieve_from: AE title of where they can be retrieved.
+
+        Raises:
+            ValueError: one of these is missing.
         """
-        series = self._series(instance, retrieve_ae_title)
-        reference = dataset(
-            ReferencedSOPClassUID=instance.SOPClassUID, ReferencedSOPInstanceUID=instance.SOPInstanceUID
-        )
-        series.ReferencedSOPSequence = [*items_of(series, "ReferencedSOPSequence"), reference]
+        for instance in instances:
+            for keyword in ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"):
+                if not instance.get(keyword):
+                    raise ValueError(f"an object without {keyword} cannot be referenced")
+            reference = dataset(
+                ReferencedSOPClassUID=instance.SOPClassUID, ReferencedSOPInstanceUID=instance.SOPInstanceUID
+            )
+            self._series(instance, retrieve_from).ReferencedSOPSequence.append(reference)
 
     async def complete(self) -> None:
         """Sends what was performed and sets the state to COMPLETED, as leaving the block of `claim` does.
@@ -114,7 +165,7 @@ class UPSStep:
             DicomError: the association is over or could not be opened.
         """
         self.performed.PerformedProcedureStepEndDateTime = date_time(datetime.now().astimezone())
-        await self.set(UnifiedProcedureStepPerformedProcedureSequence=self.performed)
+        await self.update(UnifiedProcedureStepPerformedProcedureSequence=self.performed)
         await self._end(UPSState.COMPLETED)
 
     async def cancel(self, reason: str = "", code: Code = UNSPECIFIED_REASON) -> None:
@@ -132,62 +183,67 @@ class UPSStep:
         self.progress.ProcedureStepDiscontinuationReasonCodeSequence = [code_item(code)]
         if reason:
             self.progress.ReasonForCancellation = reason
-        await self.set(ProcedureStepProgressInformationSequence=self.progress)
+        await self.update(ProcedureStepProgressInformationSequence=self.progress)
         await self._end(UPSState.CANCELED)
 
     async def _end(self, state: UPSState) -> None:
-        await self.performer.change_state(self.uid, state, self.transaction_uid)
+        await self.manager.change_state(self.uid, state, self.transaction_uid)
         self.state = state
 
-    @asynccontextmanager
-    async def performing(self) -> AsyncIterator[None]:
-        """Ends the step as the block ends, unless it has been ended in it."""
+    async def _claim(self) -> None:
         try:
-            yield
-        except BaseException as error:
-            if self.state is UPSState.IN_PROGRESS:
-                await self._cancel_after(error)
-            raise
-        if self.state is UPSState.IN_PROGRESS:
-            await self.complete()
+            await self.manager.change_state(self.uid, UPSState.IN_PROGRESS, self.transaction_uid)
+        except StatusError as error:
+            # With the right Transaction UID: it is ours already (PS3.4 Table CC.1.1-2).
+            if not self.resuming or error.status != Status.UPS_ALREADY_IN_PROGRESS:
+                raise
+        self.state = UPSState.IN_PROGRESS
 
     async def _cancel_after(self, error: BaseException) -> None:
         """Cancels the step because of an exception, which is what its user is to see, whatever else happens."""
         try:
-            await self.cancel(type(error).__name__)
-        except DicomError as failure:
+            # A cancelled task says so too, before it ends.
+            with anyio.fail_after(self.timeout, shield=True):
+                await self.cancel(type(error).__name__)
+        except (DicomError, TimeoutError) as failure:
             logger.warning("%s stays IN PROGRESS with Transaction UID %s: %s", self.uid, self.transaction_uid, failure)
 
-    def begin(self, attributes: Dataset, station: Code, workitem: Code | None) -> None:
-        """Takes the step up: what was scheduled is taken for what is performed, until somebody says otherwise."""
+    def _begin(self, attributes: Dataset) -> None:
+        """Takes the step up: what was scheduled is what is performed, until somebody says otherwise."""
         self.attributes = attributes
-        for item in items_of(attributes, PROGRESS)[:1]:
-            self.progress.update(item)
-        for item in items_of(attributes, PERFORMED)[:1]:
-            self.performed.update(item)
-        label = text_of(attributes, "ProcedureStepLabel")
-        codes = items_of(attributes, "ScheduledWorkitemCodeSequence")
-        if workitem is not None or not codes:
-            codes = [code_item(workitem or (label, "L", label))]
+        self.progress = copy_of(next(iter(items_of(attributes, PROGRESS)), Dataset()))
+        self.performed = copy_of(next(iter(items_of(attributes, PERFORMED)), Dataset()))
+        title, label = self.manager.local_ae_title, text_of(attributes, "ProcedureStepLabel")
         performed = self.performed
-        performed.PerformedStationNameCodeSequence = [code_item(station)]
-        performed.PerformedWorkitemCodeSequence = list(codes)
+        # L is the coding scheme of what is local (PS3.3 8.2).
+        performed.PerformedStationNameCodeSequence = self._codes(
+            self.station, "ScheduledStationNameCodeSequence", (title, "L", title)
+        )
+        performed.PerformedWorkitemCodeSequence = self._codes(
+            self.workitem, "ScheduledWorkitemCodeSequence", (label, "L", label)
+        )
         performed.setdefault("PerformedProcedureStepStartDateTime", date_time(datetime.now().astimezone()))
         performed.setdefault("OutputInformationSequence", [])
 
-    def _series(self, instance: Dataset, retrieve_ae_title: str) -> Dataset:
-        """The item of the output for the series of an object."""
-        for item in items_of(self.performed, "OutputInformationSequence"):
-            retrieval = items_of(item, "DICOMRetrievalSequence")
-            same = item.get("SeriesInstanceUID") == instance.SeriesInstanceUID
-            if same and retrieval and retrieval[0].get("RetrieveAETitle") == retrieve_ae_title:
-                return item
+    def _codes(self, said: Code | None, scheduled: str, otherwise: Code) -> list[Dataset]:
+        """What was said, or else scheduled, or else what can be."""
+        if said is not None:
+            return [code_item(said)]
+        return list(items_of(self.attributes, scheduled)) or [code_item(otherwise)]
+
+    def _series(self, instance: Dataset, retrieve_from: str) -> Dataset:
+        """The item of the output for the series of an object; a new one for the first."""
+        outputs = self.performed.OutputInformationSequence
+        for item in outputs:
+            sources = [text_of(source, "RetrieveAETitle") for source in items_of(item, "DICOMRetrievalSequence")]
+            if item.get("SeriesInstanceUID") == instance.SeriesInstanceUID and sources == [retrieve_from]:
+                return item  # type: ignore[no-any-return]  # pydicom's items are data sets
         item = dataset(
             TypeOfInstances="DICOM",
             StudyInstanceUID=instance.StudyInstanceUID,
             SeriesInstanceUID=instance.SeriesInstanceUID,
-            DICOMRetrievalSequence={"RetrieveAETitle": retrieve_ae_title},
+            ReferencedSOPSequence=[],
+            DICOMRetrievalSequence={"RetrieveAETitle": retrieve_from},
         )
-        outputs = items_of(self.performed, "OutputInformationSequence")
-        self.performed.OutputInformationSequence = [*outputs, item]
+        outputs.append(item)
         return item

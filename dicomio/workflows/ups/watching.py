@@ -8,6 +8,7 @@ import anyio
 from pydicom.dataset import Dataset
 
 from dicomio.application import Application
+from dicomio.errors import DicomError
 from dicomio.requests import EventReport
 from dicomio.services.normalized import Answer
 from dicomio.sop import (
@@ -85,6 +86,7 @@ class UPSEvents:
         uid: SOP Instance UID of the step, or `ALL`.
         deletion_lock: keep steps that have ended, until we unsubscribe.
         filter: keys that steps have to match, of all.
+        timeout: seconds that unsubscribing may take where an exception has left the block.
 
     Attributes:
         answer: the response to the subscription; `None` before it is there. Its status is a Warning where the peer
@@ -92,13 +94,21 @@ class UPSEvents:
     """
 
     def __init__(
-        self, watcher: UPSWatcher, subscriber: Subscriber, uid: str, deletion_lock: bool, filter: Dataset | None
+        self,
+        watcher: UPSWatcher,
+        subscriber: Subscriber,
+        uid: str,
+        *,
+        deletion_lock: bool,
+        filter: Dataset | None,
+        timeout: float | None,
     ) -> None:
         self.watcher = watcher
         self.subscriber = subscriber
         self.uid = UPSFilteredGlobalSubscriptionInstance if filter is not None and uid == ALL else uid
         self.deletion_lock = deletion_lock
         self.filter = filter
+        self.timeout = timeout
         self.answer: Answer | None = None
         self.incoming, self.outgoing = anyio.create_memory_object_stream[UPSEvent](AHEAD)
 
@@ -125,7 +135,15 @@ class UPSEvents:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
-        await self.unsubscribe()
+        if exc is None:
+            await self.unsubscribe()
+            return
+        try:
+            # A cancelled task unsubscribes too, before it ends.
+            with anyio.fail_after(self.timeout, shield=True):
+                await self.unsubscribe()
+        except (DicomError, TimeoutError) as error:
+            logger.warning("%s: still subscribed to %s: %s", self.subscriber.ae_title, self.uid, error)
 
     def __aiter__(self) -> Self:
         return self

@@ -1,7 +1,6 @@
 """Asking a peer for work, giving it work, and doing it: the SCU of UPS Push, Pull and Query (PS3.4 CC)."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Final, TypeVar
 
@@ -12,7 +11,7 @@ from dicomio.association import Association
 from dicomio.client import Client
 from dicomio.config import PresentationContext
 from dicomio.dimse import DimseProvider
-from dicomio.errors import LocalProtocolError, NoPresentationContext, StatusError
+from dicomio.errors import LocalProtocolError, NoPresentationContext
 from dicomio.identifiers import dataset
 from dicomio.responses import Channel
 from dicomio.services import query
@@ -27,8 +26,7 @@ from dicomio.sop import (
     UnifiedProcedureStepQuery,
     UnifiedProcedureStepWatch,
 )
-from dicomio.status import Status
-from dicomio.workflows.ups.attributes import Code, code_item, scheduled
+from dicomio.workflows.ups.attributes import Code, code_item, copy_of, scheduled
 from dicomio.workflows.ups.states import UPSState
 from dicomio.workflows.ups.step import UPSStep
 from dicomio.workflows.ups.watching import ALL, UPSEvents, UPSWatcher
@@ -72,6 +70,11 @@ class UPSWorklist:
     def ae_title(self) -> str:
         """AE title of the peer."""
         return self.peer.address.ae_title if isinstance(self.peer, Client) else self.peer.peer.ae_title
+
+    @property
+    def local_ae_title(self) -> str:
+        """Our own AE title."""
+        return self.peer.ae_title if isinstance(self.peer, Client) else self.peer.local.ae_title
 
     # UPS Push
 
@@ -172,7 +175,7 @@ class UPSWorklist:
             NoPresentationContext: the peer does not support UPS Pull.
             DicomError: the association is over or could not be opened.
         """
-        changed = Dataset({tag: modifications[tag] for tag in modifications.keys()})
+        changed = copy_of(modifications)
         if transaction_uid is not None:
             changed.TransactionUID = transaction_uid
         return await self._ask([PULL], lambda peer, used: peer.n_set(PUSH, uid, changed, negotiated_as=used))
@@ -195,15 +198,15 @@ class UPSWorklist:
         information.ProcedureStepState, information.TransactionUID = UPSState(state).value, transaction_uid
         return await self._action([PULL], uid, CHANGE_STATE, information)
 
-    @asynccontextmanager
-    async def claim(
+    def claim(
         self,
         uid: str,
         *,
         station: Code | None = None,
         workitem: Code | None = None,
         transaction_uid: str | None = None,
-    ) -> AsyncIterator[UPSStep]:
+        timeout: float | None = 10.0,
+    ) -> UPSStep:
         """Claims a step: it is IN PROGRESS in the block, COMPLETED after it, and CANCELED if an exception leaves it.
 
         Args:
@@ -211,43 +214,39 @@ class UPSWorklist:
             station: where it is performed; what was scheduled by default, or else our AE title as a local code.
             workitem: what is performed; what was scheduled by default, or else the step's label as a local code.
             transaction_uid: to go on with a step that was claimed with it before; a new one by default.
-
-        Yields:
-            The step, to report progress on and to add results to.
+            timeout: seconds that telling the peer of an exception may take.
 
         Raises:
             StatusError: somebody else has claimed it, it has ended, or there is no such step.
             NoPresentationContext: the peer does not support UPS Pull.
             DicomError: the association is over or could not be opened.
         """
-        lock = transaction_uid or str(generate_uid())
-        try:
-            await self.change_state(uid, UPSState.IN_PROGRESS, lock)
-        except StatusError as error:
-            # With the right Transaction UID: it is ours (PS3.4 Table CC.1.1-2).
-            if transaction_uid is None or error.status != Status.UPS_ALREADY_IN_PROGRESS:
-                raise
-        step = UPSStep(self, uid, lock)
-        async with step.performing():
-            step.begin(await self.get(uid), station or self._local_station(), workitem)
-            yield step
+        return UPSStep(self, uid, station=station, workitem=workitem, transaction_uid=transaction_uid, timeout=timeout)
 
     # UPS Watch
 
-    def watch(self, uid: str = ALL, *, filter: Dataset | None = None, deletion_lock: bool = False) -> UPSEvents:
+    def watch(
+        self,
+        uid: str = ALL,
+        *,
+        filter: Dataset | None = None,
+        deletion_lock: bool = False,
+        timeout: float | None = 10.0,
+    ) -> UPSEvents:
         """Watches a step, or all of them: `async with worklist.watch() as events`, then iterate the events.
 
         Args:
             uid: SOP Instance UID of a step; all of them by default.
             filter: keys that steps have to match, of all.
             deletion_lock: have steps kept that have ended, so that there is time to read them, until the block is left.
+            timeout: seconds that unsubscribing may take where an exception leaves the block.
 
         Raises:
             LocalProtocolError: there is no watcher to get the events.
         """
         if self.watcher is None:
             raise LocalProtocolError("a worklist can be watched only with a watcher, which gets the events")
-        return UPSEvents(self.watcher, self, uid, deletion_lock, filter)
+        return UPSEvents(self.watcher, self, uid, deletion_lock=deletion_lock, filter=filter, timeout=timeout)
 
     async def subscribe(
         self, uid: str = ALL, *, receiving_ae: str, deletion_lock: bool = False, filter: Dataset | None = None
@@ -305,11 +304,6 @@ class UPSWorklist:
         async with self.peer.reserve(self.contexts) as provider:
             assert isinstance(provider, Association)
             return await call(provider, negotiated(provider, classes))
-
-    def _local_station(self) -> Code:
-        """Ourselves as a code of our own coding scheme, L (PS3.3 8.2)."""
-        title = self.peer.ae_title if isinstance(self.peer, Client) else self.peer.local.ae_title
-        return title, "L", title
 
 
 def negotiated(provider: DimseProvider, classes: Sequence[str]) -> str:
