@@ -17,6 +17,7 @@ from dicomio.responses import Channel
 from dicomio.services.contexts import contexts_for
 from dicomio.services.operation import Operation
 from dicomio.services.query import send_find
+from dicomio.services.reply import Response
 from dicomio.services.retrieve import RetrieveOperation, get_contexts, get_uid, send_get, send_move
 from dicomio.sop.models import QueryModel
 from dicomio.status import Status
@@ -70,7 +71,8 @@ class Retriever:
                 await self.get_part(part, channel, single)
             except StatusError:
                 # Failing for want of contexts is what the other associations are for.
-                if number == len(parts) - 1 and not operation.progress.completed:
+                is_last = number == len(parts) - 1
+                if not single.progress.failed or (is_last and not operation.progress.completed):
                     raise
             finally:
                 if single is not operation:
@@ -95,12 +97,19 @@ class Retriever:
     def add_up(self, whole: RetrieveOperation, part: RetrieveOperation) -> None:
         """Adds what came over one association; what failed there may come over the next."""
         before, now = whole.progress, part.progress
-        done = before.completed + now.completed, before.warning + now.warning
-        total = max(before.total, now.total)
-        failed = max(0, total - sum(done))
-        whole.progress = Progress(done[0], failed, done[1], 0)
-        whole.failed_uids = part.failed_uids
+        if whole.response is None:
+            whole.progress, whole.failed_uids = now, part.failed_uids
+        else:
+            # Every association has failures for want of the contexts of the others; and both may have some contexts.
+            whole.failed_uids = [uid for uid in part.failed_uids if uid in whole.failed_uids]
+            total, warning = max(before.total, now.total), before.warning + now.warning
+            completed = before.completed + now.completed
+            failed = len(whole.failed_uids) if part.failed_uids else max(0, total - completed - warning)
+            whole.progress = Progress(min(completed, max(0, total - failed - warning)), failed, warning, now.remaining)
         whole.pending, whole.response = part.pending, part.response
+        if part.response is not None and now.failed and not whole.progress.failed:
+            warned = whole.progress.warning > 0
+            whole.response = Response(Status.COERCION_OF_DATA_ELEMENTS if warned else Status.SUCCESS)
 
     async def ask_classes(self) -> Sequence[str]:
         """SOP Classes in Study (0008,0062), where a query can tell."""
