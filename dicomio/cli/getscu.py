@@ -54,7 +54,7 @@ class GetSCU:
             async with getting:
                 async for request in getting:
                     await self.keep(request)
-                    self.reporter.advance(getting.progress, bar)
+                    bar.reach(getting.received, max(getting.received, getting.progress.total))
                     if getting.received == self.args.cancel:
                         break
         except StatusError:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import pydicom
 import pytest
+from pydicom.dataset import Dataset
 
 from dicomio import Application, Limits, Server, serve
 from dicomio.cli import main
@@ -21,6 +22,8 @@ from dicomio.cli.command import parse
 from dicomio.cli.options import TOOLS
 from dicomio.cli.output import Output
 from dicomio.cli.storescp import StoreSCP
+from dicomio.datasets import encode, file_header
+from dicomio.sop import ImplicitVRLittleEndian
 
 DATA = Path(pydicom.__file__).parent / "data" / "test_files"
 STORESCP = next(tool for tool in TOOLS if tool.name == "storescp")
@@ -183,3 +186,20 @@ def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
     return port
+
+
+def header_of(transfer_syntax: str) -> bytes:
+    """What a query file begins with."""
+    return file_header(
+        sop_class_uid="1.2.3",
+        sop_instance_uid="1.2.3.4",
+        transfer_syntax=transfer_syntax,
+        implementation_class_uid="1.2",
+        implementation_version_name="",
+    )
+
+
+def write_query(path: Path, identifier: Dataset) -> Path:
+    """A query file."""
+    path.write_bytes(header_of(ImplicitVRLittleEndian) + encode(identifier, ImplicitVRLittleEndian))
+    return path

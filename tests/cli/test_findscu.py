@@ -30,15 +30,13 @@ from dicomio import (
 )
 from dicomio.cli import matches, scu
 from dicomio.cli.matches import columns_of, record_of
-from dicomio.datasets import encode, file_header
 from dicomio.sop import (
     PATIENT_STUDY_ONLY,
     DeflatedExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
     UnifiedProcedureStepPull,
 )
 
-from .conftest import Ran, Tool, interrupt, serving
+from .conftest import Ran, Tool, header_of, interrupt, serving, write_query
 
 KEYS = ["-k", "QueryRetrieveLevel=STUDY", "-k", "PatientName=D*", "-k", "PatientID", "-k", "StudyInstanceUID"]
 FOUND = [
@@ -307,23 +305,6 @@ def test_levels_that_the_peer_will_not_like(tool: Tool, words: list[str], warnin
     said, reason = err.splitlines()
     assert said.startswith(f"warning: {warning}")
     assert reason.startswith("dicomio findscu: PEER answered C-FIND with 0xA900")
-
-
-def header_of(transfer_syntax: str) -> bytes:
-    """What a query file begins with."""
-    return file_header(
-        sop_class_uid="1.2.3",
-        sop_instance_uid="1.2.3.4",
-        transfer_syntax=transfer_syntax,
-        implementation_class_uid="1.2",
-        implementation_version_name="",
-    )
-
-
-def write_query(path: Path, identifier: Dataset) -> Path:
-    """A query file."""
-    path.write_bytes(header_of(ImplicitVRLittleEndian) + encode(identifier, ImplicitVRLittleEndian))
-    return path
 
 
 def test_keys_go_into_each_query_file(tool: Tool, tmp_path: Path) -> None:
