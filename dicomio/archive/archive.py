@@ -1,6 +1,7 @@
 """`Archive`: an application that keeps what it is sent, and finds it again."""
 
 import asyncio
+import errno
 import fcntl
 import logging
 import os
@@ -34,7 +35,7 @@ from dicomio.archive.index import Index
 from dicomio.archive.objects import FileStore
 from dicomio.archive.recovery import recover
 from dicomio.archive.search import Search, paths_of
-from dicomio.archive.staging import put
+from dicomio.archive.staging import sync
 from dicomio.archive.worklist import Worklist
 from dicomio.archive.writer import Writer
 from dicomio.datasets import file_header
@@ -51,6 +52,7 @@ StrPath: TypeAlias = str | os.PathLike[str]
 Destinations: TypeAlias = Mapping[str, str | Address] | Callable[[str], Awaitable[Address]]
 
 QUERY_MODELS: Final = (PATIENT_ROOT, STUDY_ROOT, PATIENT_STUDY_ONLY)
+FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 PIECE: Final = 1 << 20  # bytes copied at a time
 
 
@@ -124,9 +126,14 @@ class Archive:
         async with self.opening:
             self.users -= 1
             if not self.users:
-                while self.working:
-                    await asyncio.wait(self.working)
+                await self.finished()
                 await self.stack.aclose()
+
+    async def finished(self) -> None:
+        """Returns when nothing is on its way in any more."""
+        while self.working:
+            await asyncio.wait(self.working)
+        await self.writer.finished()
 
     async def open(self) -> None:
         """Brings store and index into agreement, unless another process has them open already."""
@@ -166,7 +173,7 @@ class Archive:
         """Keeps an object: the handler for C-STORE."""
         file = self.staged()
         try:
-            await request.save(file)
+            await request.save(file, fsync=self.fsync)
         except BaseException as error:
             # It may have got its name when the handler was cancelled.
             self.spawn(asyncio.to_thread(file.unlink, missing_ok=True))
@@ -184,7 +191,7 @@ class Archive:
         Raises:
             InvalidInstance: it is none.
             Refused: the archive does not take it: it does not say where it belongs, or there is no room.
-            OSError: it cannot be read, or there is no room for the copy.
+            OSError: it cannot be read.
         """
         instance = source if isinstance(source, Instance) else await asyncio.to_thread(Instance.open, source)
         file = self.staged()
@@ -194,9 +201,11 @@ class Archive:
     async def copy(self, instance: Instance, file: Path) -> None:
         """Writes an instance to a file; nothing is left of it when that fails."""
         try:
-            await asyncio.to_thread(write_instance, instance, file)
-        except BaseException:
+            await asyncio.to_thread(write_instance, instance, file, fsync=self.fsync)
+        except BaseException as error:
             await asyncio.to_thread(file.unlink, missing_ok=True)
+            if isinstance(error, OSError) and error.errno in FULL:
+                raise no_room(error) from error
             raise
 
     async def keep(self, file: Path) -> None:
@@ -205,7 +214,10 @@ class Archive:
         Raises:
             Refused: it does not get there (PS3.4 B.2.3).
         """
-        await asyncio.shield(self.spawn(self.take(file)))
+        try:
+            await asyncio.shield(self.writer.add(file))
+        except (OSError, OperationalError) as error:
+            raise no_room(error) from error
 
     def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Has something done that is waited for when the archive closes."""
@@ -213,14 +225,6 @@ class Archive:
         self.working.add(task)
         task.add_done_callback(self.working.discard)
         return task
-
-    async def take(self, file: Path) -> None:
-        """Takes a complete file into store and index."""
-        try:
-            entry = await asyncio.to_thread(put, file, self.objects, fsync=self.fsync)
-            await self.writer.add(entry)
-        except (OSError, OperationalError) as error:
-            raise no_room(error) from error
 
     # finding
 
@@ -283,7 +287,7 @@ def lock(descriptor: int) -> bool:
     return True
 
 
-def write_instance(instance: Instance, file: Path) -> None:
+def write_instance(instance: Instance, file: Path, *, fsync: bool) -> None:
     """Writes an instance to a file with file meta information of our own (PS3.10 7.1).
 
     Raises:
@@ -300,10 +304,12 @@ def write_instance(instance: Instance, file: Path) -> None:
         target.write(header)
         if instance.path is None:
             target.write(instance.read())
-            return
-        with instance.path.open("rb") as source:
-            source.seek(instance.offset)
-            shutil.copyfileobj(source, target, PIECE)
+        else:
+            with instance.path.open("rb") as source:
+                source.seek(instance.offset)
+                shutil.copyfileobj(source, target, PIECE)
+    if fsync:
+        sync(file)
 
 
 def no_room(error: Exception) -> Refused:

@@ -28,6 +28,8 @@ __all__ = [
     "unpacked",
 ]
 
+ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
 PATIENT: Final = "PATIENT"
 STUDY: Final = "STUDY"
 SERIES: Final = "SERIES"
@@ -110,7 +112,7 @@ class Attributes:
 
 def packed(fields: Fields) -> str:
     """Fields as text; the same fields give the same text."""
-    return json.dumps(fields, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return ENCODER.encode(fields)
 
 
 def unpacked(text: str) -> Fields:

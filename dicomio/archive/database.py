@@ -46,6 +46,7 @@ class Database:
             self.writer = create_engine(made.set(drivername="sqlite"), pool_size=1, max_overflow=0)
             for engine in (self.engine.sync_engine, self.writer):
                 prepare_sqlite(engine, fsync)
+            event.listen(self.writer, "begin", begin)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Does something in one transaction, which is durable on return. It goes on when the caller is cancelled.
@@ -67,12 +68,12 @@ class Database:
 
 def write(engine: Engine, work: Callable[[Connection], T]) -> T:
     """Does something in one transaction with SQLite."""
-    with engine.connect() as plain, plain.execution_options(writes=True).begin():
-        return work(plain)
+    with engine.begin() as connection:
+        return work(connection)
 
 
 def prepare_sqlite(engine: Engine, fsync: bool) -> None:
-    """Has SQLite write ahead, sync, check foreign keys, and begin transactions where something is written."""
+    """Has SQLite write ahead, sync, check foreign keys, and begin transactions only when it is told to."""
     pragmas = (
         f"busy_timeout = {PATIENCE * 1000}",
         "journal_mode = WAL",
@@ -82,19 +83,17 @@ def prepare_sqlite(engine: Engine, fsync: bool) -> None:
 
     @event.listens_for(engine, "connect")
     def connected(connection: Any, record: object) -> None:
-        # Otherwise the driver begins transactions when it thinks fit.
+        # Otherwise the driver begins them when it thinks fit.
         connection.isolation_level = None
         cursor = connection.cursor()
         for pragma in pragmas:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
-    @event.listens_for(engine, "begin")
-    def begun(connection: Connection) -> None:
-        # Immediately, so that nobody else writes between what is read here and what is written. What only reads
-        # needs no transaction.
-        if connection.get_execution_options().get("writes", False):
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+def begin(connection: Connection) -> None:
+    """Begins at once, so that nobody else writes between what is read in a transaction and what is written."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def load_migrations() -> ScriptDirectory:

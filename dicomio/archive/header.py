@@ -24,6 +24,8 @@ Value: TypeAlias = str | list[int | float] | list["Fields"]
 # A value representation and what goes with it.
 Field: TypeAlias = tuple[str, Value]
 Fields: TypeAlias = dict[str, Field]
+# Tag and VR of an element, where its value begins, where it ends, delimiter included, and whether there is one.
+Element: TypeAlias = tuple[int, str, int, int, bool]
 
 UNDEFINED: Final = 0xFFFFFFFF
 ITEM: Final = 0xFFFEE000
@@ -48,17 +50,11 @@ SHORT_VRS: Final = {vr.encode(): vr for vr in "AE AS AT CS DA DS DT FD FL IS LO 
 LONG_VRS: Final = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 TEXTS: Final = frozenset("AE AS CS DA DS DT IS TM UI UR".split())
 CODED_TEXTS: Final = frozenset("LO LT PN SH ST UC UT".split())
-NUMBERS: Final[Mapping[str, str]] = {
-    "AT": "HH",
-    "FD": "d",
-    "FL": "f",
-    "SL": "i",
-    "SS": "h",
-    "SV": "q",
-    "UL": "I",
-    "US": "H",
-    "US or SS": "H",
-    "UV": "Q",
+CODES: Final = {"AT": "HH", "FD": "d", "FL": "f", "SL": "i", "SS": "h", "SV": "q", "UL": "I", "US": "H", "UV": "Q"}
+CODES["US or SS"] = "H"
+# By whether the byte order is little endian, and VR.
+NUMBERS: Final[Mapping[bool, Mapping[str, Struct]]] = {
+    little: {vr: Struct(f"{'<' if little else '>'}{code}") for vr, code in CODES.items()} for little in (True, False)
 }
 # PS3.5 6.1.2.5.3: what ends the scope of an escape sequence.
 DELIMITERS: Final = {0x09, 0x0A, 0x0C, 0x0D, 0x5C}
@@ -80,16 +76,6 @@ class Header(NamedTuple):
 
     instance: Instance
     fields: Fields
-
-
-class Element(NamedTuple):
-    """Where a value is; `end` lies behind its delimiter where its length is undefined."""
-
-    tag: int
-    vr: str
-    start: int
-    end: int
-    undefined: bool
 
 
 def read_header(path: Path) -> Header:
@@ -201,7 +187,7 @@ class Walker:
                 if vr in SHORT_VRS and position + 8 + length <= end and group <= LAST_GROUP:
                     start, position = position + 8, position + 8 + length
                     if number and not group & 1 and length <= MOST_VALUE:
-                        yield Element(group << 16 | number, SHORT_VRS[vr], start, position, False)
+                        yield group << 16 | number, SHORT_VRS[vr], start, position, False
                     self.steps += 1
                     if self.steps > MOST_STEPS:
                         raise InvalidInstance(TOO_MANY)
@@ -216,7 +202,7 @@ class Walker:
             if position > end:
                 raise InvalidInstance(f"({tag >> 16:04X},{tag & 0xFFFF:04X}) is longer than what it is in")
             if tag & 0xFFFF and not tag & 0x10000 and position - start <= MOST_VALUE:
-                yield Element(tag, vr.decode("ascii") or known_vr(tag), start, position, undefined)
+                yield tag, vr.decode("ascii") or known_vr(tag), start, position, undefined
 
     def is_padding(self, position: int, end: int) -> bool:
         """Whether only a few zeros are left, as some append to a data set."""
@@ -253,32 +239,33 @@ class Walker:
 
     def fill(self, found: Fields, start: int, end: int, implicit: bool, depth: int) -> None:
         """Adds the values that are kept: not too many, not too deep."""
-        for element in self.elements(start, end, implicit):
-            size = element.end - element.start
-            value = self.value(element, implicit, depth) if self.kept + size <= MOST_KEPT else None
+        for tag, vr, first, last, undefined in self.elements(start, end, implicit):
+            if self.kept + last - first > MOST_KEPT:
+                continue
+            if vr == "SQ":
+                last_item = last - 8 if undefined else last
+                value: Value | None = self.items(first, last_item, implicit, depth - 1) if depth else None
+            else:
+                value = None if undefined else self.value(tag, vr, first, last - first)
             if value is not None:
-                self.kept += size
-                found[f"{element.tag:08X}"] = element.vr, value
+                self.kept += last - first
+                found[f"{tag:08X}"] = vr, value
 
-    def value(self, element: Element, implicit: bool, depth: int) -> Value | None:
-        """A value as plain text, numbers or items; `None` where it is bulk data, or nested too deep."""
-        tag, vr, start, end, undefined = element
-        if vr == "SQ":
-            return self.items(start, end - 8 if undefined else end, implicit, depth - 1) if depth else None
-        if undefined:
-            return None
-        at = self.at(start, end - start)
-        data = self.data[at : at + end - start]
+    def value(self, tag: int, vr: str, start: int, size: int) -> Value | None:
+        """A value as plain text or numbers; `None` where it is bulk data."""
+        at = self.at(start, size)
+        data = self.data[at : at + size]
         if vr in TEXTS:
             text = data.decode("ascii", "replace")
         elif vr in CODED_TEXTS:
             text = self.decoded(data, NAME_DELIMITERS if vr == "PN" else DELIMITERS)
         else:
             return numbers(data, vr, self.little)
-        text = "\\".join(part.rstrip(" \0") for part in text.split("\\")) if "\\" in text else text.rstrip(" \0")
+        if "\\" in text:
+            text = "\\".join(part.rstrip(" \0") for part in text.split("\\"))
         if tag == SPECIFIC_CHARACTER_SET:
             self.encodings = encodings_of(text)
-        return text.replace("\0", "")
+        return text.rstrip(" \0").replace("\0", "")
 
     def items(self, position: int, end: int, implicit: bool, depth: int) -> list[Fields]:
         """The items of a sequence."""
@@ -326,10 +313,9 @@ def encodings_of(specific_character_set: str) -> Sequence[str]:
 
 def numbers(data: bytes, vr: str, little: bool) -> list[int | float] | None:
     """Binary numbers, `None` for what is none."""
-    code = NUMBERS.get(vr)
-    if code is None:
+    layout = NUMBERS[little].get(vr)
+    if layout is None:
         return None
-    layout = Struct(("<" if little else ">") + code)
     whole = len(data) - len(data) % layout.size
     found = layout.iter_unpack(data[:whole])
     if vr == "AT":

@@ -17,6 +17,7 @@ __all__ = ["Entry", "Index", "Known"]
 T = TypeVar("T")
 
 PATIENT_ID: Final = key_of("PatientID")
+INSTANCE_NUMBER: Final = key_of("InstanceNumber")
 ISSUER_OF_PATIENT_ID: Final = key_of("IssuerOfPatientID")
 # What fits a column for numbers.
 LARGEST: Final = 1 << 62
@@ -299,7 +300,7 @@ def replace_known(connection: Connection, rows: dict[str, dict[str, Any]]) -> tu
 
 def row_of(entry: Entry, series_id: int) -> dict[str, Any]:
     """The row of an object."""
-    return values_of(INSTANCE_COLUMNS, entry.attributes.instance) | {
+    return values_of({INSTANCE_NUMBER: INSTANCE_COLUMNS[INSTANCE_NUMBER]}, entry.attributes.instance) | {
         "series": series_id,
         "sop_instance_uid": entry.sop_instance_uid,
         "sop_class_uid": entry.sop_class_uid,

@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from threading import Lock
 from typing import Final, Protocol
@@ -37,11 +37,11 @@ def folder_for(study_uid: str) -> str:
 class ObjectStore(Protocol):
     """What keeps objects by key. All methods block: they are called in worker threads."""
 
-    def put(self, file: Path, key: str) -> None:
-        """Takes a file over under a key that is new; durable on return.
+    def put(self, files: Sequence[tuple[Path, str]]) -> list[OSError | None]:
+        """Takes files over, each under a key that is new; durable on return. None of them is where it was then.
 
-        Raises:
-            OSError: it cannot; the file is gone, and nothing is left of it.
+        Returns:
+            For each why it was not taken; nothing is left of it then.
         """
 
     def path(self, key: str) -> Path:
@@ -62,7 +62,7 @@ class FileStore:
 
     Args:
         root: the directory.
-        fsync: what is `put` has its name on the disk. What is in the file has to be there before.
+        fsync: what was `put` has its name on the disk. What is in the files has to be there before.
     """
 
     def __init__(self, root: Path, *, fsync: bool = True) -> None:
@@ -71,16 +71,26 @@ class FileStore:
         self.lock = Lock()
         self.ready = {root}
 
-    def put(self, file: Path, key: str) -> None:
-        """See `ObjectStore`."""
-        target = self.path(key)
-        try:
-            self.move(file, target)
-            self.sync(target.parent)
-        except OSError:
-            for path in (file, target):
-                path.unlink(missing_ok=True)
-            raise
+    def put(self, files: Sequence[tuple[Path, str]]) -> list[OSError | None]:
+        """See `ObjectStore`; a directory is synced once for all files that get into it."""
+        problems: dict[Path, OSError] = {}
+        changed: dict[Path, list[Path]] = {}
+        for file, key in files:
+            target = self.path(key)
+            try:
+                self.move(file, target)
+                changed.setdefault(target.parent, []).append(target)
+            except OSError as error:
+                file.unlink(missing_ok=True)
+                problems[target] = error
+        for directory, targets in changed.items():
+            try:
+                self.sync(directory)
+            except OSError as error:
+                for target in targets:
+                    target.unlink(missing_ok=True)
+                    problems[target] = error
+        return [problems.get(self.path(key)) for _, key in files]
 
     def move(self, file: Path, target: Path) -> None:
         """Gives a file its name, in a directory that may have to be made first."""

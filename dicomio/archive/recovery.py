@@ -9,7 +9,7 @@ from typing import Final
 from dicomio import Refused
 from dicomio.archive.index import Entry, Index
 from dicomio.archive.objects import ObjectStore, folder_for
-from dicomio.archive.staging import entry_of
+from dicomio.archive.staging import entry_of, sync
 
 __all__ = ["recover"]
 
@@ -68,7 +68,7 @@ async def adopt(keys: Sequence[str], objects: ObjectStore, index: Index, *, fsyn
     for key, entry in entries:
         path = paths.setdefault(entry.sop_instance_uid, entry.path)
         if path == entry.path:
-            await asyncio.to_thread(objects.put, objects.path(key), entry.path)
+            await asyncio.to_thread(put, objects, key, entry.path)
             adding.append(entry)
         elif path != key:
             await asyncio.to_thread(remove_stale, objects, key)
@@ -82,10 +82,19 @@ def entries_of(keys: Sequence[str], objects: ObjectStore, fsync: bool) -> list[t
     found = []
     for key in keys:
         try:
-            found.append((key, entry_of(objects.path(key), fsync=fsync)))
+            found.append((key, entry_of(objects.path(key))))
+            if fsync:
+                sync(objects.path(key))
         except (OSError, Refused) as error:
             logger.warning("%s is not entered: %s", key, error)
     return found
+
+
+def put(objects: ObjectStore, key: str, path: str) -> None:
+    """Gives an object another key."""
+    for error in objects.put([(objects.path(key), path)]):
+        if error is not None:
+            raise error
 
 
 def remove_stale(objects: ObjectStore, key: str) -> None:

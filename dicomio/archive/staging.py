@@ -9,9 +9,9 @@ from dicomio import InvalidInstance, Refused, Status
 from dicomio.archive.attributes import Attributes, key_of
 from dicomio.archive.header import Fields, read_header
 from dicomio.archive.index import Entry
-from dicomio.archive.objects import ObjectStore, key_for
+from dicomio.archive.objects import key_for
 
-__all__ = ["entry_of", "put"]
+__all__ = ["entry_of", "sync"]
 
 # PS3.5 9.1, with leading zeros tolerated since they occur.
 UID: Final = re.compile(r"(?=.{1,64}$)[0-9]+(\.[0-9]+)*")
@@ -22,16 +22,15 @@ SOP_INSTANCE_UID: Final = key_of("SOPInstanceUID")
 MISMATCH: Final = Status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS
 
 
-def entry_of(file: Path, *, fsync: bool) -> Entry:
-    """Reads what the index has to know of an object, and makes the file's contents durable. It blocks.
+def entry_of(file: Path) -> Entry:
+    """Reads what the index has to know of an object. It blocks.
 
     Args:
         file: with file meta information that tells what was announced.
-        fsync: whether to make them durable.
 
     Raises:
         Refused: it is not what was announced, or does not say where it belongs (PS3.4 B.2.3).
-        OSError: it cannot be read or synced.
+        OSError: it cannot be read.
     """
     try:
         instance, fields = read_header(file)
@@ -49,8 +48,6 @@ def entry_of(file: Path, *, fsync: bool) -> Entry:
     # An odd data set may leave them out.
     fields[SOP_CLASS_UID] = "UI", instance.sop_class_uid
     fields[SOP_INSTANCE_UID] = "UI", instance.sop_instance_uid
-    if fsync:
-        sync(file)
     return Entry(
         study_uid=study_uid,
         series_uid=series_uid,
@@ -61,30 +58,6 @@ def entry_of(file: Path, *, fsync: bool) -> Entry:
         length=instance.length,
         attributes=Attributes.split(fields),
     )
-
-
-def put(file: Path, objects: ObjectStore, *, fsync: bool) -> Entry:
-    """Takes a complete file into the store. It blocks.
-
-    Args:
-        file: it is gone then, whatever happens.
-        objects: the store.
-        fsync: whether to make the file's contents durable.
-
-    Returns:
-        What is to be entered for it.
-
-    Raises:
-        Refused: it is not what was announced, or does not say where it belongs.
-        OSError: it cannot be read, or the store does not take it.
-    """
-    try:
-        entry = entry_of(file, fsync=fsync)
-    except BaseException:
-        file.unlink(missing_ok=True)
-        raise
-    objects.put(file, entry.path)
-    return entry
 
 
 def checked(fields: Fields, key: str, name: str) -> str:

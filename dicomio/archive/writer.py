@@ -1,4 +1,4 @@
-"""Group commit: the objects of all associations that are waiting are entered in one transaction."""
+"""Group commit: the objects of all associations that are waiting are published and entered together."""
 
 import asyncio
 import logging
@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from dicomio.archive.index import Entry, Index, Known
 from dicomio.archive.objects import ObjectStore
+from dicomio.archive.staging import entry_of
 
 __all__ = ["Writer"]
 
@@ -21,9 +22,9 @@ PIECE: Final = 1 << 20  # bytes compared at a time
 
 
 class Writer:
-    """Enters objects that are in the store into the index.
+    """Takes files into store and index.
 
-    A batch waits for nothing but the one before it: whatever has come meanwhile shares its transaction.
+    A batch waits for nothing but the one before it: whatever has come meanwhile shares its syncs and its transaction.
 
     Args:
         objects: where objects are kept.
@@ -33,33 +34,53 @@ class Writer:
     def __init__(self, objects: ObjectStore, index: Index) -> None:
         self.objects = objects
         self.index = index
-        self.waiting: list[tuple[Entry, asyncio.Future[None]]] = []
+        self.waiting: list[tuple[Path, asyncio.Future[None]]] = []
         self.task: asyncio.Task[None] | None = None
 
-    async def add(self, entry: Entry) -> None:
-        """Returns when an object is in the index, durably. What fails is not in the store any more either.
+    def add(self, file: Path) -> asyncio.Future[None]:
+        """Begins to take a file whose contents are durable. It is gone then from where it was, whatever happens.
 
-        What was in the archive already, byte for byte, stays as it was.
+        What is in the archive already, byte for byte, stays as it is.
 
-        Raises:
-            sqlalchemy.exc.SQLAlchemyError: the index cannot take it.
+        Returns:
+            Done when the object is durable; or `Refused`, because the object is not fit to be kept; or an `OSError` or
+            `SQLAlchemyError`, because it could not be.
         """
         future = asyncio.get_running_loop().create_future()
-        self.waiting.append((entry, future))
+        self.waiting.append((file, future))
         if self.task is None:
             self.task = asyncio.create_task(self.run())
-        await future
+        return future
+
+    async def finished(self) -> None:
+        """Returns when nothing is waiting any more."""
+        while self.task is not None:
+            await asyncio.wait([self.task])
 
     async def run(self) -> None:
         """Writes batches until nothing is waiting."""
         try:
             while self.waiting:
                 batch, self.waiting = self.waiting[:MOST], self.waiting[MOST:]
-                results = await self.enter([entry for entry, _ in batch])
+                results = await self.write([file for file, _ in batch])
                 for (_, future), error in zip(batch, results, strict=True):
                     resolve(future, error)
         finally:
             self.task = None
+
+    async def write(self, files: Sequence[Path]) -> list[Exception | None]:
+        """Takes files into store and index; says of each what went wrong, if something did."""
+        published = await asyncio.to_thread(self.publish, files)
+        entries = [entry for entry in published if isinstance(entry, Entry)]
+        entered = iter(await self.enter(entries) if entries else ())
+        return [next(entered) if isinstance(each, Entry) else each for each in published]
+
+    def publish(self, files: Sequence[Path]) -> list[Entry | Exception]:
+        """Reads files and moves them into the store; returns what is to be entered, or why there is nothing."""
+        found = [entry_or_error(file) for file in files]
+        taken = [(file, entry) for file, entry in zip(files, found, strict=True) if isinstance(entry, Entry)]
+        problems = iter(self.objects.put([(file, entry.path) for file, entry in taken]))
+        return [next(problems) or each if isinstance(each, Entry) else each for each in found]
 
     async def enter(self, entries: Sequence[Entry]) -> list[Exception | None]:
         """Enters objects together, as nearly always all are new; says of each what went wrong, if something did."""
@@ -120,6 +141,15 @@ class Writer:
                 self.objects.delete(path)
             except OSError as error:
                 logger.warning("%s: %s; the next start will remove it", path, error)
+
+
+def entry_or_error(file: Path) -> Entry | Exception:
+    """What is to be entered for a file; one for which nothing is to be is removed."""
+    try:
+        return entry_of(file)
+    except Exception as error:
+        file.unlink(missing_ok=True)
+        return error
 
 
 def resolve(future: asyncio.Future[None], error: Exception | None) -> None:

@@ -232,13 +232,12 @@ async def test_what_was_replaced_and_cannot_be_deleted_is_left_to_the_next_start
 
 async def test_the_caller_may_go_away_while_an_object_is_kept(archive: Archive) -> None:
     task = asyncio.create_task(archive.add(ct()))
-    while not archive.working:
+    while archive.writer.task is None:
         await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    while archive.working:
-        await asyncio.wait(archive.working)
+    await archive.finished()
     assert files(archive) == await stored(archive)
 
 

@@ -96,8 +96,7 @@ async def test_a_full_disk_is_answered_with_out_of_resources(
         await peer.store(ct())
     assert caught.value.status == 0xA700
     monkeypatch.undo()
-    while archive.working:
-        await asyncio.wait(archive.working)
+    await archive.finished()
     assert files(archive) == []
     await store(peer, ct())
 
@@ -117,8 +116,7 @@ async def test_a_peer_that_is_lost_in_the_middle_leaves_nothing(archive: Archive
         peer.abort()
         with pytest.raises(dicomio.AssociationAborted):
             await task
-    while archive.working:
-        await asyncio.wait(archive.working)
+    await archive.finished()
     assert files(archive) == []
 
 
