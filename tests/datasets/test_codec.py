@@ -157,18 +157,34 @@ identifiers = st.fixed_dictionaries(
         "NumberOfStudyRelatedInstances": st.one_of(st.integers(-9, 9999), st.sampled_from(["7 ", "+07", ""])),
         "PatientComments": st.text(st.sampled_from("a\r\n \u00e9"), max_size=9),
         "StudyDate": st.sampled_from(["20240101", "20240101-", "", datetime.date(2024, 1, 1)]),
-        "Rows": st.integers(0, 9),
-        "ContentSequence": st.just([Dataset()]),
+        "Rows": st.one_of(st.sampled_from([0, 0x0102, 0xFFFF, None]), st.just([1, 2])),
     },
 )
 
 
-@settings(deadline=None)
-@given(identifiers, st.sampled_from([LITTLE, BIG, IMPLICIT]))
-def test_identifiers_are_encoded_as_pydicom_does(elements: dict[str, object], encoding: Encoding) -> None:
+def with_items(elements: dict[str, object], items: list[Dataset], undefined: int) -> Dataset:
     ds = Dataset()
     for keyword, value in elements.items():
         setattr(ds, keyword, value)
+    if items:
+        ds.ContentSequence = items
+        ds["ContentSequence"].is_undefined_length = undefined == 1
+        items[0].is_undefined_length_sequence_item = undefined == 2
+    return ds
+
+
+def nested_in(items: st.SearchStrategy[list[Dataset]]) -> st.SearchStrategy[Dataset]:
+    return st.builds(with_items, identifiers, items, st.integers(0, 9))
+
+
+nested_identifiers = st.recursive(
+    nested_in(st.just([])), lambda inner: nested_in(st.lists(inner, max_size=3)), max_leaves=5
+)
+
+
+@settings(deadline=None)
+@given(nested_identifiers, st.sampled_from([LITTLE, BIG, IMPLICIT]))
+def test_identifiers_are_encoded_as_pydicom_does(ds: Dataset, encoding: Encoding) -> None:
     assert encode_plain(ds, encoding) in (None, written(ds, encoding))
 
 
@@ -186,11 +202,32 @@ def test_identifiers_need_no_help_from_pydicom() -> None:
     assert encode_plain(ds, LITTLE) == write(ds, LITTLE)
 
 
+@pytest.mark.parametrize("encoding", [LITTLE, BIG, IMPLICIT])
+def test_references_need_no_help_from_pydicom(encoding: Encoding) -> None:
+    item = {"ReferencedSOPClassUID": "1.2", "ReferencedSOPInstanceUID": "1.2.3", "FailureReason": 0x0112}
+    step = {
+        "Modality": "CT",
+        "ScheduledProcedureStepDescription": "Sch\u00e4del",
+        "RequestedProcedureCodeSequence": [item],
+    }
+    ds = dataset(TransactionUID="1.2", FailedSOPSequence=[item] * 3, ScheduledProcedureStepSequence=[step], Rows=None)
+    assert encode_plain(ds, encoding) == write(ds, encoding)
+
+
+def deep(levels: int) -> Dataset:
+    ds = Dataset()
+    for _ in range(levels):
+        ds = dataset(ContentSequence=[ds])
+    return ds
+
+
 @pytest.mark.parametrize(
     "ds",
     [
-        dataset(Rows=1),
-        dataset(ContentSequence=[{}]),
+        dataset(Rows=[1, 2]),
+        dataset(RequestedContrastAgent="", PixelAspectRatio="1", ReferencePixelX0=1),
+        dataset(ContentSequence=[{"ReferencePixelX0": 1}]),
+        deep(20),
         dataset(PatientName="M\u00fcller", SpecificCharacterSet="ISO_IR 100"),
         dataset(PatientComments="x" * 0xFFFF),
         dataset(Modality="M\u00fc"),
