@@ -1,12 +1,13 @@
 """Fixtures that start peers, and the peers' logs in the report of a test that failed."""
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.interop.holdings import Holding, build_holdings
 from tests.interop.peers import RunningScp, scps
 from tests.interop.samples import Sample, build_samples
 
@@ -19,6 +20,12 @@ _LOG_CHARACTERS = 8000
 def samples(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Sample]:
     """Return the samples by name; their files are not to be changed."""
     return build_samples(tmp_path_factory.mktemp("samples"))
+
+
+@pytest.fixture(scope="session")
+def holdings(tmp_path_factory: pytest.TempPathFactory) -> Sequence[Holding]:
+    """Return the objects that are queried and retrieved; their files are not to be changed."""
+    return build_holdings(tmp_path_factory.mktemp("holdings"))
 
 
 @pytest.fixture

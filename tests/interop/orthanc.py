@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.interop.processes import ScuResult, free_port, program, running
 
-__all__ = ["Orthanc", "orthanc", "orthanc_echo", "orthanc_store"]
+__all__ = ["Orthanc", "orthanc", "orthanc_ask", "orthanc_echo", "orthanc_move", "orthanc_store"]
 
 _REQUEST_SECONDS = 30.0
 
@@ -40,6 +40,10 @@ class Orthanc:
         """
         return json.loads(self._request(urllib.request.Request(self._url + path, data=body)) or b"null")
 
+    def delete(self, path: str) -> None:
+        """Send a DELETE request."""
+        self._request(urllib.request.Request(self._url + path, method="DELETE"))
+
     def upload(self, path: Path) -> str:
         """Add a file, and return Orthanc's id of the instance."""
         instance_id: str = self.post("/instances", path.read_bytes())["ID"]
@@ -65,6 +69,7 @@ def _configuration(port: int, http_port: int, ae_title: str, modalities: Mapping
         {
             "Name": ae_title,
             "DicomAet": ae_title,
+            "DefaultEncoding": "Utf8",
             "DicomPort": port,
             "HttpPort": http_port,
             "RemoteAccessAllowed": False,
@@ -87,9 +92,11 @@ def _configuration(port: int, http_port: int, ae_title: str, modalities: Mapping
 
 
 @contextmanager
-def orthanc(workdir: Path, ae_title: str, modalities: Mapping[str, Sequence[Any]]) -> Iterator[Orthanc]:
+def orthanc(
+    workdir: Path, ae_title: str, modalities: Mapping[str, Sequence[Any]], port: int | None = None
+) -> Iterator[Orthanc]:
     """Run Orthanc with its files below `workdir`; modalities are named `[AE title, host, port]`."""
-    port, http_port = free_port(), free_port()
+    port, http_port = port or free_port(), free_port()
     configuration = workdir / "orthanc.json"
     configuration.write_text(_configuration(port, http_port, ae_title, modalities))
     log = workdir / "orthanc.log"
@@ -121,3 +128,17 @@ def _post(server: Orthanc, path: str, body: Mapping[str, Any]) -> ScuResult:
         return ScuResult(1, f"{error}\n{reason}\n{server.log.read_text(errors='replace')}")
     failed = answer.get("FailedInstancesCount", 0)
     return ScuResult(1 if failed else 0, f"{answer}\n{server.log.read_text(errors='replace')}")
+
+
+def orthanc_ask(server: Orthanc, level: str, keys: Mapping[str, str]) -> list[Mapping[str, str]]:
+    """Have Orthanc send one C-FIND to the modality `peer`, and return the matches by keyword."""
+    body = {"Level": level.capitalize(), "Query": keys, "Normalize": False}
+    answer = server.post("/modalities/peer/query", json.dumps(body).encode())
+    matches: list[Mapping[str, str]] = json.loads(server.get(f"/queries/{answer['ID']}/answers?expand&simplify"))
+    return matches
+
+
+def orthanc_move(server: Orthanc, level: str, keys: Mapping[str, str], destination: str) -> ScuResult:
+    """Have Orthanc send one C-MOVE to the modality `peer`."""
+    body = {"Level": level.capitalize(), "Resources": [keys], "TargetAet": destination, "Synchronous": True}
+    return _post(server, "/modalities/peer/move", body)

@@ -42,6 +42,7 @@ __all__ = [
     "echo_scus",
     "scp_kinds",
     "scps",
+    "serving",
     "store_scu_kinds",
     "store_scus",
 ]
@@ -242,7 +243,7 @@ def _pixelmed(main_class: str, *arguments: str | Path) -> list[str | Path]:
 
 
 @contextmanager
-def _serving(argv: Sequence[str | Path], port: int, ae_title: str, workdir: Path, inbox: Path) -> Iterator[RunningScp]:
+def serving(argv: Sequence[str | Path], port: int, ae_title: str, workdir: Path, inbox: Path) -> Iterator[RunningScp]:
     """Run a server that stores into `inbox`; it is started there, as some write into their current directory."""
     log = workdir / "scp.log"
     with running(argv, [port], log, inbox) as process:
@@ -276,7 +277,7 @@ def _storescp(
     require("dcmtk")
     port, inbox = free_port(), _inbox(workdir)
     argv: list[str | Path] = ["storescp", "-v", "-aet", ae_title, *options, "-od", inbox, str(port)]
-    return _serving(argv, port, ae_title, workdir, inbox)
+    return serving(argv, port, ae_title, workdir, inbox)
 
 
 def _storescp_all(workdir: Path, *, ae_title: str = "STORESCP") -> AbstractContextManager[RunningScp]:
@@ -294,11 +295,15 @@ def _dcmrecv(
     require("dcmtk")
     port, inbox = free_port(), _inbox(workdir)
     argv: list[str | Path] = ["dcmrecv", "-v", "-aet", ae_title, *_DCMRECV_PROFILE, *options, "-od", inbox, str(port)]
-    return _serving(argv, port, ae_title, workdir, inbox)
+    return serving(argv, port, ae_title, workdir, inbox)
 
 
 def _dcmqrscp(
-    workdir: Path, *, ae_title: str = "DCMQRSCP", destinations: Mapping[str, int] | None = None
+    workdir: Path,
+    *,
+    ae_title: str = "DCMQRSCP",
+    destinations: Mapping[str, int] | None = None,
+    options: Sequence[str] = (),
 ) -> AbstractContextManager[RunningScp]:
     """Run a query/retrieve server; destinations of C-MOVE are AE titles on ports of this host."""
     require("dcmtk")
@@ -312,28 +317,31 @@ def _dcmqrscp(
         f"MaxPDUSize = 16384\nMaxAssociations = 16\nHostTable BEGIN\n{hosts}HostTable END\n"
         f"AETable BEGIN\n{ae_title} {inbox} RW (200, 1024mb) ANY\nAETable END\n"
     )
-    argv: list[str | Path] = ["dcmqrscp", "-v", "-c", configuration, str(port)]
-    return _serving(argv, port, ae_title, workdir, inbox)
+    argv: list[str | Path] = ["dcmqrscp", "-v", *options, "-c", configuration, str(port)]
+    return serving(argv, port, ae_title, workdir, inbox)
 
 
 def _simple_storage(workdir: Path, *, ae_title: str = "CTN") -> AbstractContextManager[RunningScp]:
     require("ctn")
     port, inbox = free_port(), _inbox(workdir)
-    return _serving(["simple_storage", "-c", ae_title, str(port)], port, ae_title, workdir, inbox)
+    return serving(["simple_storage", "-c", ae_title, str(port)], port, ae_title, workdir, inbox)
 
 
-def _odil_scp(workdir: Path, *, ae_title: str = "ODIL") -> AbstractContextManager[RunningScp]:
+def _odil_scp(
+    workdir: Path, *, ae_title: str = "ODIL", destinations: Mapping[str, int] | None = None
+) -> AbstractContextManager[RunningScp]:
     require("odil")
     port, inbox = free_port(), _inbox(workdir)
     script = Path(__file__).parent / "odil_scp.py"
-    return _serving([SYSTEM_PYTHON, script, str(port), inbox], port, ae_title, workdir, inbox)
+    titles = [f"{title}={destination}" for title, destination in (destinations or {}).items()]
+    return serving([SYSTEM_PYTHON, script, str(port), inbox, *titles], port, ae_title, workdir, inbox)
 
 
 def _pixelmed_scp(workdir: Path, *, ae_title: str = "PIXELMED") -> AbstractContextManager[RunningScp]:
     require("pixelmed")
     port, inbox = free_port(), _inbox(workdir)
     argv = _pixelmed("StorageSOPClassSCPDispatcher", str(port), ae_title, inbox, "NONSECURE", "ANY")
-    return _serving(argv, port, ae_title, workdir, inbox)
+    return serving(argv, port, ae_title, workdir, inbox)
 
 
 def _pynetdicom_scp(
@@ -342,13 +350,16 @@ def _pynetdicom_scp(
     require("pynetdicom")
     port, inbox = free_port(), _inbox(workdir)
     argv: list[str | Path] = [sys.executable, "-m", "pynetdicom", "storescp", "-v", "-ba", _HOST, "-aet", ae_title]
-    return _serving([*argv, *options, "-od", inbox, str(port)], port, ae_title, workdir, inbox)
+    return serving([*argv, *options, "-od", inbox, str(port)], port, ae_title, workdir, inbox)
 
 
-def _dcmjs_scp(workdir: Path, *, ae_title: str = "DCMJS") -> AbstractContextManager[RunningScp]:
+def _dcmjs_scp(
+    workdir: Path, *, ae_title: str = "DCMJS", destinations: Mapping[str, int] | None = None
+) -> AbstractContextManager[RunningScp]:
     require("dcmjs")
     port, inbox = free_port(), _inbox(workdir)
-    return _serving(["node", DCMJS_DIRECTORY / "scp.mjs", str(port), inbox], port, ae_title, workdir, inbox)
+    titles = [f"{title}={destination}" for title, destination in (destinations or {}).items()]
+    return serving(["node", DCMJS_DIRECTORY / "scp.mjs", str(port), inbox, *titles], port, ae_title, workdir, inbox)
 
 
 @contextmanager
@@ -408,8 +419,9 @@ scps: Mapping[str, Callable[..., AbstractContextManager[RunningScp]]] = {
     "pynetdicom": _pynetdicom_scp,
     "dcmjs": _dcmjs_scp,
 }
-"""By peer: runs it with its files below an empty directory. All take `ae_title=`; storescp, dcmrecv and pynetdicom
-`options=`, a sequence of further arguments; dcmqrscp and orthanc `destinations=`, the ports of AE titles for C-MOVE."""
+"""By peer: runs it with its files below an empty directory. All take `ae_title=`; storescp, dcmrecv, dcmqrscp and
+pynetdicom `options=`, a sequence of further arguments; dcmqrscp, orthanc, odil and dcmjs `destinations=`, the ports of
+AE titles for C-MOVE."""
 
 _UNCOMPRESSED_ONLY = ALL_KINDS - {Kind.DEFLATED, Kind.JPEG, Kind.RLE}
 
