@@ -200,18 +200,18 @@ class Transaction:
         instances: SOP class and SOP instance of what was asked for.
     """
 
-    __slots__ = ("_expiry", "_future", "instances", "uid")
+    __slots__ = ("expiry", "future", "instances", "uid")
 
     def __init__(self, uid: str, instances: Instances) -> None:
         self.uid = uid
         self.instances = instances
-        self._future: asyncio.Future[CommitmentResult] = asyncio.get_running_loop().create_future()
-        self._expiry: asyncio.TimerHandle | None = None
+        self.future: asyncio.Future[CommitmentResult] = asyncio.get_running_loop().create_future()
+        self.expiry: asyncio.TimerHandle | None = None
 
     @property
     def done(self) -> bool:
         """Whether there is a result, or will be none any more."""
-        return self._future.done()
+        return self.future.done()
 
     async def result(self) -> CommitmentResult:
         """Waits for the report; whoever is cancelled meanwhile may ask again.
@@ -219,7 +219,7 @@ class Transaction:
         Raises:
             TransactionExpired: none came in time.
         """
-        return await asyncio.shield(self._future)
+        return await asyncio.shield(self.future)
 
     def __repr__(self) -> str:
         return f"<Transaction {self.uid} of {len(self.instances)} instances{', done' if self.done else ''}>"
@@ -280,7 +280,7 @@ class StorageCommitment:
             self.transactions.pop(transaction.uid, None)
             raise
         if expires is not None and not transaction.done:
-            transaction._expiry = asyncio.get_running_loop().call_later(expires, self.expire, transaction, expires)
+            transaction.expiry = asyncio.get_running_loop().call_later(expires, self.expire, transaction, expires)
         return transaction
 
     async def report(self, request: EventReport) -> None:
@@ -299,18 +299,18 @@ class StorageCommitment:
         if self.transactions.pop(transaction.uid, None) is None:
             return
         self.reported.append(transaction.uid)
-        if transaction._expiry is not None:
-            transaction._expiry.cancel()
-        transaction._future.set_result(result)
+        if transaction.expiry is not None:
+            transaction.expiry.cancel()
+        transaction.future.set_result(result)
 
     def expire(self, transaction: Transaction, seconds: float) -> None:
         """No report has come in time."""
         if self.transactions.pop(transaction.uid, None) is not None:
-            transaction._future.set_exception(
+            transaction.future.set_exception(
                 TransactionExpired(f"transaction {transaction.uid}: no report within {seconds:g} s")
             )
             # Nobody needs to be waiting.
-            transaction._future.exception()
+            transaction.future.exception()
 
 
 # as SCP
@@ -369,8 +369,9 @@ class CommitmentProvider:
         timeout: seconds for which a requester that is reported to may let us wait: connection, negotiation, response.
         retrieve_ae_title: Retrieve AE Title (0008,0054), where to get from what is kept.
         ssl: a TLS context for associations that are opened for reports.
-        transactions: requests that may be under way at once; more are refused.
-        instances: instances of all requests that may be under way at once.
+        transactions: requests that may be under way at once; more are refused. One requester has a quarter of it at
+            most, so that one who cannot be reached for a day takes nothing from the others.
+        instances: instances of all requests that may be under way at once, likewise.
 
     Attributes:
         reports: what is under way, by Transaction UID.
@@ -409,12 +410,12 @@ class CommitmentProvider:
             raise Refused(Status.NO_SUCH_ACTION_TYPE, f"action type {request.action_type}")
         uid = transaction_uid_of(request)
         instances = await asyncio.to_thread(referenced_instances, request.information)
-        self.check_room(uid, instances)
+        self.check_room(uid, request.peer.ae_title, instances)
         association = request.association
         report = Report(uid, instances, association, request.peer.ae_title, our_title(association), iter(self.delays))
         request.after(self.process, report)
 
-    def check_room(self, uid: str, instances: Instances) -> None:
+    def check_room(self, uid: str, requester: str, instances: Instances) -> None:
         """Refuses a transaction that there already is, and those that are too much.
 
         Raises:
@@ -424,9 +425,11 @@ class CommitmentProvider:
             # Not accepted and reported as failed, as PS3.3 C.14.1.1 has it: that would be taken for the report of the
             # transaction which has this UID.
             raise Refused(Status.DUPLICATE_TRANSACTION_UID, "the Transaction UID is in use")
-        under_way = sum(len(report.instances) for report in self.reports.values())
-        if len(self.reports) >= self.most_transactions or under_way + len(instances) > self.most_instances:
-            raise Refused(Status.RESOURCE_LIMITATION, "too many storage commitment requests under way")
+        everyone = self.reports.values()
+        for reports, share in (everyone, 1), ([each for each in everyone if each.requester == requester], 4):
+            count, named = len(reports) + 1, sum(len(each.instances) for each in reports) + len(instances)
+            if count > self.most_transactions / share or named > self.most_instances / share:
+                raise Refused(Status.RESOURCE_LIMITATION, "too many storage commitment requests under way")
 
     async def process(self, report: Report) -> None:
         """Finds out what is kept, and reports it; the requester knows that its request was accepted."""
@@ -496,6 +499,7 @@ class CommitmentProvider:
         """Reports on an association of our own."""
         address = await self.app.locate(report.requester)
         if address is None:
+            report.delays = iter(())  # nor will it be tomorrow
             raise ConnectFailed(f"no address is known for {report.requester!r}")
         opening = connect(
             address,

@@ -341,29 +341,34 @@ async def test_a_transaction_uid_twice_in_the_same_moment(caplog: pytest.LogCapt
     assert told == (first == second == Status.SUCCESS)
 
 
-async def test_transactions_are_bounded(me: Requester) -> None:
-    pacs = Pacs(transactions=2)
+@pytest.mark.parametrize("limits", [{"transactions": 8}, {"instances": 12}], ids=str)
+async def test_requests_of_one_requester_are_bounded(me: Requester, limits: Mapping[str, int]) -> None:
+    pacs = Pacs(**limits)
     pacs.check.ready.clear()
-    async with kept_open(pacs, me) as association:
-        for number in range(2):
-            assert await ask(association, asked(f"1.2.{number}")) == Status.SUCCESS
-            await until(lambda: len(pacs.provider.reports) == number + 1)  # noqa: B023
-        assert await ask(association, asked("1.2.9")) == Status.RESOURCE_LIMITATION
+    async with kept_open(pacs, me) as association, connected(pacs.app, ae_title="OTHER") as other:
+        await me.commitment.request(association, [CT1, CT2])
+        await me.commitment.request(association, [CT1])
+        await until(lambda: len(pacs.provider.reports) == 2)
+        with pytest.raises(StatusError, match=r"0x0213 .*: too many storage commitment requests under way"):
+            await me.commitment.request(association, [CT1])
+        assert await ask(other, asked()) == Status.SUCCESS
         pacs.check.ready.set()
         await finished(pacs)
-        assert await ask(association, asked("1.2.9")) == Status.SUCCESS
-
-
-async def test_instances_are_bounded(me: Requester) -> None:
-    pacs = Pacs(instances=3)
-    pacs.check.ready.clear()
-    async with kept_open(pacs, me) as association:
-        await me.commitment.request(association, [CT1, CT2])
-        await until(lambda: bool(pacs.provider.reports))
-        with pytest.raises(StatusError, match="too many"):
-            await me.commitment.request(association, [CT1, CT2])
         await me.commitment.request(association, [CT1])
+
+
+@pytest.mark.parametrize("limits", [{"transactions": 4}, {"instances": 4}], ids=str)
+async def test_requests_of_all_requesters_are_bounded(limits: Mapping[str, int]) -> None:
+    pacs = Pacs(**limits)
+    pacs.check.ready.clear()
+    async with AsyncExitStack() as stack:
+        statuses = []
+        for number in range(5):
+            association = await stack.enter_async_context(connected(pacs.app, ae_title=f"CT{number}"))
+            statuses.append(await ask(association, asked(f"1.2.{number}")))
+            await until(lambda: len(pacs.provider.reports) == min(number + 1, 4))  # noqa: B023  # called at once
         pacs.check.ready.set()
+    assert statuses == [Status.SUCCESS] * 4 + [Status.RESOURCE_LIMITATION]
 
 
 # on which association
@@ -529,7 +534,7 @@ async def test_a_requester_of_no_known_address(me: Requester, caplog: pytest.Log
     pacs = Pacs(delays=[0.0])
     transaction = await me.begin(pacs, CT1)
     await finished(pacs)
-    assert pacs.located == ["ME", "ME"]
+    assert pacs.located == ["ME"]
     assert logged(caplog)[-1] == "report of transaction UID to 'ME' given up: no address is known for 'ME'"
     assert not transaction.done
 
@@ -547,6 +552,7 @@ async def test_whatever_goes_wrong_with_an_address(me: Requester, caplog: pytest
 
 async def test_a_report_that_waits_for_its_time_keeps_no_server_from_closing(me: Requester) -> None:
     pacs = Pacs(delays=[FOREVER])
+    pacs.addresses["ME"] = Address("ME", "127.0.0.1", 9)
     async with serve(pacs.app, "127.0.0.1", 0) as server:
         async with open_to(server) as association:
             await me.commitment.request(association, [CT1])
