@@ -17,7 +17,16 @@ from benchmarks.processes import (
     timed,
 )
 
-__all__ = ["DcmtkReceiver", "DcmtkSender", "OurReceiver", "OurSender", "PynetdicomReceiver", "PynetdicomSender"]
+__all__ = [
+    "DcmtkReceiver",
+    "DcmtkSender",
+    "OurReceiver",
+    "OurSender",
+    "PynetdicomReceiver",
+    "PynetdicomSender",
+    "dcmtk_environment",
+    "seconds_beyond",
+]
 
 OUR_SCP: Final = "benchmarks.programs.our_scp"
 OUR_SCU: Final = "benchmarks.programs.our_scu"

@@ -240,7 +240,7 @@ class Limits:
 
     associations: int | None = None
     associations_per_peer: int | None = None
-    half_open: int = 100
+    half_open: int = 1_000
     keepalive: float | None = 5.0
     max_pdu: int = 262_144
     associate_pdu: int = 458_752

@@ -24,6 +24,7 @@ from dicomio.errors import DicomError, Refused
 from dicomio.opening import Locate
 from dicomio.profiles import Peer
 from dicomio.requests import Progress, RetrieveRequest, StoreRequest
+from dicomio.responses import Channel
 from dicomio.services.query import call
 from dicomio.services.storage import Priority, Source, StoreOptions
 from dicomio.status import Status
@@ -36,6 +37,17 @@ logger = logging.getLogger("dicomio.application")
 
 # Seconds after which the peer hears that the operation goes on, even though no sub-operation has ended.
 HEARTBEAT: Final = 5.0
+
+
+class Tally(Channel[Outcome]):
+    """Outcomes that are counted where they come about, without a task that waits for them."""
+
+    def __init__(self, take: Callable[[Outcome], None]) -> None:
+        super().__init__()
+        self.take = take
+
+    async def put(self, item: Outcome) -> None:
+        self.take(item)
 
 
 class SubOperations:
