@@ -80,7 +80,7 @@ SERVICE_TABLE = """
     0xFF00 - Sub-operations are continuing
     mpps (F.7.2, F.8.2)
     0x0001 - Requested optional attributes are not supported
-    0x0110 - Performed procedure step object may no longer be updated
+    0x0110 - Processing failure; a performed procedure step that has ended may no longer be updated
     commitment (J.3, PS3.3 C.14)
     0x0110 - Processing failure
     0x0112 - No such SOP instance
@@ -105,11 +105,11 @@ SERVICE_TABLE = """
     0xC613 COMBINED_IMAGE_LARGER_THAN_IMAGE_BOX Combined print image size is larger than image box size
     0xC616 FILM_BOX_NOT_PRINTED There is an existing film box that has not been printed
     media creation (S.3.2)
-    0xA510 MEDIA_CREATION_BEING_PROCESSED An initiate media creation action is being processed
+    0xA510 MEDIA_CREATION_ALREADY_INITIATED An initiate media creation action has already been received
     0xC201 MEDIA_CREATION_COMPLETED Media creation request already completed
     0xC202 MEDIA_CREATION_IN_PROGRESS Media creation request already in progress and cannot be interrupted
     0xC203 MEDIA_CREATION_CANCELLATION_DENIED Cancellation denied for unspecified reason
-    logging (P.2, V.4)
+    logging (P.2, P.3)
     0xB101 SYNCHRONIZATION_FRAME_MISMATCH Specified synchronization frame of reference UID does not match SCP's
     0xB102 STUDY_INSTANCE_UID_COERCION Study instance UID coercion: event logged under a different study instance UID
     0xB104 IDS_INCONSISTENT_WARNING IDs inconsistent in matching a current study: event logged
@@ -153,8 +153,7 @@ SERVICE_TABLE = """
     0xC226 DEVICE_NOT_FOUND Referenced device or accessory not found within the referenced beam
     0xC227 NO_SUCH_OBJECT_INSTANCE No such object instance
     storage management (KK.2)
-    0xB010 INVENTORY_COMPLETION_TIME_DIFFERS Actual time of inventory completion differs from that requested
-    0xC002 INVENTORY_CREATION_NOT_SUPPORTED Inventory creation not supported with the requested parameters
+    0xB010 KEY_ATTRIBUTES_NOT_SUPPORTED One or more key attributes are not supported for matching
 """
 
 # PS3.7 Annex C: what is neither of these is a failure.
@@ -236,7 +235,7 @@ class Status(int):
     INSUFFICIENT_PRINTER_MEMORY: ClassVar["Status"]
     COMBINED_IMAGE_LARGER_THAN_IMAGE_BOX: ClassVar["Status"]
     FILM_BOX_NOT_PRINTED: ClassVar["Status"]
-    MEDIA_CREATION_BEING_PROCESSED: ClassVar["Status"]
+    MEDIA_CREATION_ALREADY_INITIATED: ClassVar["Status"]
     MEDIA_CREATION_COMPLETED: ClassVar["Status"]
     MEDIA_CREATION_IN_PROGRESS: ClassVar["Status"]
     MEDIA_CREATION_CANCELLATION_DENIED: ClassVar["Status"]
@@ -279,8 +278,7 @@ class Status(int):
     DEVICE_NOT_SUPPORTED: ClassVar["Status"]
     DEVICE_NOT_FOUND: ClassVar["Status"]
     NO_SUCH_OBJECT_INSTANCE: ClassVar["Status"]
-    INVENTORY_COMPLETION_TIME_DIFFERS: ClassVar["Status"]
-    INVENTORY_CREATION_NOT_SUPPORTED: ClassVar["Status"]
+    KEY_ATTRIBUTES_NOT_SUPPORTED: ClassVar["Status"]
 
     def __new__(cls, value: int) -> "Status":
         if not 0 <= value <= 0xFFFF:

@@ -127,7 +127,7 @@ def test_names_are_of_the_right_codes() -> None:
         (0xC112, "storage", "Cannot understand"),
         (0xC300, "ups", "The UPS may no longer be updated"),
         (0xC3FF, "ups", "Cannot understand, or unable to process"),
-        (0x0110, "mpps", "Performed procedure step object may no longer be updated"),
+        (0x0110, "mpps", "Processing failure; a performed procedure step that has ended may no longer be updated"),
         (0x0131, "commitment", "Duplicate transaction UID"),
         (0x0124, "print", "Not authorized"),
         (0xB00F, "storage", "Warning of no standard meaning"),

@@ -95,7 +95,8 @@ async def invoke(
     data = encode(data_set, context.transfer_syntax) if data_set is not None else None
     command.has_data_set = data is not None
     reply = await provider.request(context, command, data)
-    response = check(provider, f"{command.name} of {name_of(sop_class)}", reply)
+    operation = f"{command.name.removesuffix('-RQ')} of {name_of(sop_class)}"
+    response = check(provider, operation, reply, sop_class)
     answer = Answer()
     if reply.data:
         answer.update(decode(reply.data, context.transfer_syntax, provider.limits))

@@ -76,8 +76,9 @@ class Operation:
         Raises:
             StatusError: it is a Failure.
         """
+        sop_class = self.pending.context.abstract_syntax if self.pending is not None else ""
         try:
-            self.response = check(provider, operation, reply)
+            self.response = check(provider, operation, reply, sop_class)
         except StatusError as error:
             self.response = cast("Response", error.response)
             raise

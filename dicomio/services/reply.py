@@ -2,11 +2,12 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dicomio.dimse import DimseProvider
 from dicomio.errors import DicomError, StatusError
 from dicomio.operations import Inbound, Reply
+from dicomio.sop import statuses_of
 from dicomio.status import Status
 from dicomio.wire.commands import Command, CommandField
 
@@ -35,6 +36,7 @@ class Response:
         attribute_identifiers: Attribute Identifier List (0000,1005), likewise.
         error_id: Error ID (0000,0903).
         sop_instance_uid: Affected SOP Instance UID (0000,1000).
+        meaning: what the status means in the service class of the SOP class.
     """
 
     status: Status
@@ -43,15 +45,17 @@ class Response:
     attribute_identifiers: Sequence[int] = ()
     error_id: int | None = None
     sop_instance_uid: str | None = None
+    meaning: str = field(default="", compare=False)
 
 
-def check(provider: DimseProvider, operation: str, reply: Reply) -> Response:
+def check(provider: DimseProvider, operation: str, reply: Reply, sop_class: str = "") -> Response:
     """The response, unless its status is a Failure.
 
     Args:
         provider: the association, for the text of the error.
         operation: what was asked for, likewise.
         reply: what came back.
+        sop_class: UID of the SOP class that it is about, by which statuses have different meanings.
 
     Raises:
         StatusError: the status is a Failure, or there is none.
@@ -65,11 +69,20 @@ def check(provider: DimseProvider, operation: str, reply: Reply) -> Response:
         command.attribute_identifiers,
         command.error_id,
         command.affected_sop_instance_uid,
+        meaning_of(status, sop_class, command.name.removesuffix("-RSP")),
     )
     if status.is_failure:
         comment = f": {command.error_comment}" if command.error_comment else ""
-        raise StatusError(f"{provider.peer} answered {operation} with {status}{comment}", response)
+        raise StatusError(
+            f"{provider.peer} answered {operation} with 0x{status:04X} {response.meaning}{comment}", response
+        )
     return response
+
+
+def meaning_of(status: Status, sop_class: str, operation: str) -> str:
+    """What a status means in the response to an operation on a SOP class."""
+    service = statuses_of(sop_class, operation)
+    return status.meaning_for(service) if service else status.meaning
 
 
 def response_to(inbound: Inbound, status: int, comment: str = "", *, offending: Sequence[int] = ()) -> Command:

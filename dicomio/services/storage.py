@@ -103,7 +103,7 @@ async def send_store(
     data = data_of(source)
     await send_message(provider, pending, command, data, lambda sent: progress.offer(StoreProgress(sent, data.total)))
     reply = await provider.reply(pending)
-    return check(provider, f"C-STORE of {source.sop_instance_uid}", reply)
+    return check(provider, f"C-STORE of {source.sop_instance_uid}", reply, source.sop_class_uid)
 
 
 async def fit(

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dicomio.sop import classes, storage, syntaxes
 from dicomio.sop.classes import *
 from dicomio.sop.models import *
+from dicomio.sop.services import *
 from dicomio.sop.storage import *
 from dicomio.sop.syntaxes import *
 
