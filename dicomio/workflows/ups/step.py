@@ -87,11 +87,13 @@ class UPSStep:
         self.state = UPSState.SCHEDULED
 
     async def __aenter__(self) -> Self:
-        await self._claim()
         try:
+            await self._claim()
             self._begin(await self.manager.get(self.uid))
         except BaseException as error:
-            await self._cancel_after(error)
+            # Where the task is cancelled before the response is there, the step may be ours all the same.
+            if self.state is UPSState.IN_PROGRESS or not isinstance(error, Exception):
+                await self._cancel_after(error)
             raise
         return self
 
@@ -206,7 +208,7 @@ class UPSStep:
             with anyio.fail_after(self.timeout, shield=True):
                 await self.cancel(type(error).__name__)
         except (DicomError, TimeoutError) as failure:
-            logger.warning("%s stays IN PROGRESS with Transaction UID %s: %s", self.uid, self.transaction_uid, failure)
+            logger.warning("%s, Transaction UID %s, is not canceled: %s", self.uid, self.transaction_uid, failure)
 
     def _begin(self, attributes: Dataset) -> None:
         """Takes the step up: what was scheduled is what is performed, until somebody says otherwise."""

@@ -126,8 +126,11 @@ class UPSEvents:
         self.watcher.watching.append(self)
         try:
             await self.subscribe()
-        except BaseException:
+        except BaseException as error:
             self.close()
+            # Where the task is cancelled before the response is there, we may be subscribed all the same.
+            if not isinstance(error, Exception):
+                await self._unsubscribe_after()
             raise
         return self
 
@@ -137,13 +140,8 @@ class UPSEvents:
         self.close()
         if exc is None:
             await self.unsubscribe()
-            return
-        try:
-            # A cancelled task unsubscribes too, before it ends.
-            with anyio.fail_after(self.timeout, shield=True):
-                await self.unsubscribe()
-        except (DicomError, TimeoutError) as error:
-            logger.warning("%s: still subscribed to %s: %s", self.subscriber.ae_title, self.uid, error)
+        else:
+            await self._unsubscribe_after()
 
     def __aiter__(self) -> Self:
         return self
@@ -173,6 +171,15 @@ class UPSEvents:
         # "The Unsubscribe Globally instruction … removes all subscriptions, global and specific" (PS3.4 CC.2.3.1).
         for events in others if everything else ():
             await events.subscribe()
+
+    async def _unsubscribe_after(self) -> None:
+        """Unsubscribes because of an exception, which is what its user is to see, whatever else happens."""
+        try:
+            # A cancelled task unsubscribes too, before it ends.
+            with anyio.fail_after(self.timeout, shield=True):
+                await self.unsubscribe()
+        except (DicomError, TimeoutError) as error:
+            logger.warning("%s: still subscribed to %s: %s", self.subscriber.ae_title, self.uid, error)
 
     def wants(self, event: UPSEvent) -> bool:
         """Whether an event is one of those that are watched."""
