@@ -20,9 +20,14 @@ RESPONSE_BIT = 0x8000
 # N-EVENT-REPORT-RQ to N-DELETE-RQ
 NORMALIZED = range(CommandField.N_EVENT_REPORT_RQ, CommandField.N_DELETE_RQ + 1)
 # What stands in the way of a DIMSE-N request in its attributes, so that these are listed (PS3.7 C.5).
-ABOUT_ATTRIBUTES = (0x0105, 0x0106, 0x0107, 0x0116, 0x0120, 0x0121)
-# Responses that have an Attribute Identifier List (PS3.7 10.3).
-WITH_ATTRIBUTE_LIST = (CommandField.N_GET_RSP, CommandField.N_SET_RSP, CommandField.N_CREATE_RSP)
+ABOUT_ATTRIBUTES = (0x0105, 0x0106, 0x0107, 0x0116, 0x0120, 0x0121, 0xB010)
+# Responses that have an Attribute Identifier List (PS3.7 10.3; PS3.4 KK.2.2.3 has one in N-ACTION-RSP).
+WITH_ATTRIBUTE_LIST = (
+    CommandField.N_GET_RSP,
+    CommandField.N_SET_RSP,
+    CommandField.N_CREATE_RSP,
+    CommandField.N_ACTION_RSP,
+)
 
 
 @dataclass(frozen=True, slots=True)
