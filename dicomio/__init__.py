@@ -67,6 +67,7 @@ from dicomio.sop import PATIENT_ROOT, QUERY, STUDY_ROOT, WORKLIST, QueryModel
 from dicomio.status import Status
 from dicomio.transfer import Outcome, Outcomes
 from dicomio.wire.items import CommonExtendedNegotiation
+from dicomio.workflows.availability import notify_availability
 from dicomio.workflows.commitment import CommitmentProvider, CommitmentResult, StorageCommitment, Transaction
 from dicomio.workflows.mpps import (
     PerformedStep,
@@ -192,6 +193,7 @@ __all__ = [
     "echo",
     "from_worklist",
     "load_peers",
+    "notify_availability",
     "performed_step",
     "query",
     "serve",
