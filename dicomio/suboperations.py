@@ -18,7 +18,7 @@ from typing import Any, Final
 from pydicom.dataset import Dataset
 
 from dicomio.client import Client
-from dicomio.config import Address, Limits
+from dicomio.config import Address, Limits, checked_ae_title
 from dicomio.datasets import Instance
 from dicomio.errors import DicomError, Refused
 from dicomio.opening import Locate
@@ -218,7 +218,12 @@ def options_of(request: RetrieveRequest) -> StoreOptions:
     priority = request.priority if request.priority in list(Priority) else Priority.MEDIUM
     if request.destination is None:
         return StoreOptions(priority)
-    return StoreOptions(priority, request.peer.ae_title, request.inbound.message_id)
+    try:
+        originator = checked_ae_title(request.peer.ae_title)
+    except ValueError:
+        # Peers call themselves what they like, but a C-STORE-RQ with such an AE title would not be valid.
+        originator = None
+    return StoreOptions(priority, originator, request.inbound.message_id)
 
 
 def uid_of(source: object) -> str:
