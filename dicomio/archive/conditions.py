@@ -14,6 +14,8 @@ __all__ = ["Condition", "condition"]
 
 # More values than these are compared one by one, as databases count parameters.
 MOST_VALUES: Final = 10_000
+# As many as these nest in one statement, and databases bound that.
+MOST_ALTERNATIVES: Final = 100
 # Pieces of a pattern that the database looks for; the others are left to the matching afterwards.
 MOST_PIECES: Final = 4
 # Characters that mean something in a pattern, or may be left out of a name.
@@ -40,7 +42,7 @@ def condition(key: Key, kind: Kind) -> Condition | None:
     """The condition for a key on the column of its attribute; `None` where there is none."""
     column = kind.column
     match key:
-        case Values(keys):
+        case Values(keys) if len(keys) <= MOST_ALTERNATIVES:
             found = [condition(each, kind) for each in keys]
             parts = [each for each in found if each is not None]
             if len(parts) < len(found):

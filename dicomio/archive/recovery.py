@@ -40,7 +40,8 @@ async def recover(objects: ObjectStore, index: Index, *, fsync: bool = True) -> 
         if missing := named - there:
             missing = await asyncio.to_thread(absent, objects, missing)
             logger.warning("study %s: %d objects are not there any more", uid, len(missing))
-            await index.remove(sorted(missing))
+            for start in range(0, len(missing), MOST):
+                await index.remove(sorted(missing)[start : start + MOST])
         if there <= named:
             more.discard(folder)
     for folder in sorted(more):

@@ -86,7 +86,7 @@ class Search:
             unique_keys_above(identifier, model, self.level)
         self.identifier = identifier
         self.ae_title = ae_title
-        self.unsupported = [tag for tag in identifier.keys() if not self.supports(tag)]
+        self.unsupported = {tag for tag in identifier.keys() if not self.supports(tag)}
         self.known = self.without_unsupported()
         try:
             self.query = compile_query(self.known, options or MatchOptions())

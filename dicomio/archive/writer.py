@@ -62,11 +62,19 @@ class Writer:
         try:
             while self.waiting:
                 batch, self.waiting = self.waiting[:MOST], self.waiting[MOST:]
-                results = await self.write([file for file, _ in batch])
+                results = await self.write_or_fail([file for file, _ in batch])
                 for (_, future), error in zip(batch, results, strict=True):
                     resolve(future, error)
         finally:
             self.task = None
+
+    async def write_or_fail(self, files: Sequence[Path]) -> list[Exception | None]:
+        """Takes files; what nobody thought of fails them all, and not those that come later."""
+        try:
+            return await self.write(files)
+        except Exception as error:
+            logger.exception("%d objects could not be kept; the next start will see what is there of them", len(files))
+            return [error] * len(files)
 
     async def write(self, files: Sequence[Path]) -> list[Exception | None]:
         """Takes files into store and index; says of each what went wrong, if something did."""

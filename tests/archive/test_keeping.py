@@ -203,6 +203,18 @@ async def test_one_object_the_index_cannot_take_does_not_spoil_the_others(
     assert len(files(archive)) == 5
 
 
+async def test_what_nobody_thought_of_fails_only_those_it_happens_to(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive.objects, "put", full)
+    with pytest.raises(Refused) as caught:
+        await archive.add(ct(1))
+    assert caught.value.status == 0xA700
+    monkeypatch.undo()
+    await archive.add(ct(2))
+    assert len(await stored(archive, 2)) == 1
+
+
 async def test_a_commit_that_fails_too_late_has_not_failed(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     enter = archive.index.enter_new
 

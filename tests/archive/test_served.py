@@ -63,6 +63,15 @@ async def test_every_level_is_answered(archive: Archive, peer: Association, mode
         assert [answer.QueryRetrieveLevel for answer in answers] == [level] * (2 if level == "IMAGE" else 1)
 
 
+async def test_answers_are_in_utf_8_where_they_have_to_be(archive: Archive, peer: Association) -> None:
+    await store(peer, ct(1, PatientName="Müller^Jürgen", SpecificCharacterSet="ISO_IR 100"), ct(2))
+    first, second = await peer.find(query("STUDY", StudyInstanceUID="", PatientName=""))
+    assert (first.SpecificCharacterSet, first.PatientName) == ("ISO_IR 192", "Müller^Jürgen")
+    assert "SpecificCharacterSet" not in second
+    keys = query("STUDY", StudyInstanceUID="", PatientName="müller*", SpecificCharacterSet="ISO_IR 100")
+    assert [answer.StudyInstanceUID for answer in await peer.find(keys)] == [uid(1)]
+
+
 async def test_a_key_the_archive_cannot_answer_is_told(archive: Archive, peer: Association) -> None:
     await store(peer, ct())
     async with peer.find(query("STUDY", StudyInstanceUID="", ImageComments="nothing like that")) as answers:
