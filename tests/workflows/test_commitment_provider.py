@@ -1,6 +1,7 @@
 """Storage commitment as SCP: which requests are accepted, and how reports reach the requester."""
 
 import asyncio
+import dataclasses
 import logging
 import re
 import ssl
@@ -35,12 +36,15 @@ from dicomio.sop import CTImageStorage, MRImageStorage
 from dicomio.sop import StorageCommitmentPushModel as Push
 from dicomio.sop import StorageCommitmentPushModelInstance as PushInstance
 from dicomio.testing import connected
+from dicomio.workflows.commitment import Report
 from tests.association.peers import until
 
 CT1, CT2, MR1 = (CTImageStorage, "1.2.3.1"), (CTImageStorage, "1.2.3.2"), (MRImageStorage, "1.2.3.3")
 
 # Seconds that no test waits: only an event ends a waiting of this length.
 FOREVER = 3600.0
+# Where nobody listens.
+NOBODY = Address("ME", "127.0.0.1", 9)
 
 
 class Checker:
@@ -65,17 +69,26 @@ class Checker:
 
 
 class Pacs:
-    """The provider, and where it finds its requesters."""
+    """The provider, and where it finds its requesters.
+
+    Attributes:
+        addresses: by AE title.
+        detours: where it goes first, whoever asked.
+        located: AE titles that it asked the address of.
+    """
 
     def __init__(self, check: Any = None, **options: Any) -> None:
         self.addresses: dict[str, Address] = {}
         self.located: list[str] = []
+        self.detours: list[Address] = []
         self.app = Application("PACS", destinations=self.locate)
         self.check = check or Checker()
         self.provider = CommitmentProvider(self.app, self.check, **{"linger": 0.0, "delays": [], **options})
 
     async def locate(self, ae_title: str) -> Address:
         self.located.append(ae_title)
+        if self.detours:
+            return self.detours.pop(0)
         return self.addresses.get(ae_title)  # type: ignore[return-value]  # nobody has this AE title
 
 
@@ -111,7 +124,7 @@ class Requester:
             self.rejections -= 1
             raise AssociationRejected(result=2, source=3, reason=1)
 
-    async def begin(self, pacs: Pacs, *instances: tuple[str, str], client: bool = False) -> Transaction:
+    async def begin(self, pacs: Pacs, *instances: tuple[str, str]) -> Transaction:
         """A transaction whose association is released at once."""
         async with connected(pacs.app, client=self.app, ae_title="ME") as association:
             return await self.commitment.request(association, instances or [CT1], expires=None)
@@ -328,17 +341,17 @@ async def test_a_transaction_uid_is_in_use_until_it_is_reported(me: Requester) -
 
 
 async def test_a_transaction_uid_twice_in_the_same_moment(caplog: pytest.LogCaptureFixture) -> None:
-    """Both requests are answered before either is looked at; one of them is reported."""
+    """Both requests were accepted before either was looked at; one of them is reported."""
     pacs = Pacs()
+    reports = [Report("1.2.3", [CT1], None, "ME", "PACS", iter(())) for _ in range(2)]
     pacs.check.ready.clear()
-    async with AsyncExitStack() as stack:
-        associations = [await stack.enter_async_context(connected(pacs.app)) for _ in range(2)]
-        first, second = await asyncio.gather(*(ask(association, asked()) for association in associations))
-        pacs.check.ready.set()
-        await finished(pacs)
+    first = asyncio.get_running_loop().create_task(pacs.provider.process(reports[0]))
+    await until(lambda: bool(pacs.check.asked))
+    await pacs.provider.process(reports[1])
+    pacs.check.ready.set()
+    await first
     assert len(pacs.check.asked) == 1
-    told = "'TEST' has used transaction UID 1.2.3 twice at once" in logged(caplog)
-    assert told == (first == second == Status.SUCCESS)
+    assert logged(caplog)[0] == "'ME' has used transaction UID 1.2.3 twice at once"
 
 
 @pytest.mark.parametrize("limits", [{"transactions": 8}, {"instances": 12}], ids=str)
@@ -454,6 +467,23 @@ async def test_reports_come_from_the_ae_title_that_was_called(me: Requester) -> 
     assert [title for title, _, _ in me.reports] == ["STORE", "PACS"]
 
 
+async def test_an_ae_title_that_cannot_be_called_from(me: Requester) -> None:
+    """Peers may call anything; we report under our own AE title then."""
+    pacs = Pacs()
+    pacs.addresses["ME"] = address_of(me)
+
+    @pacs.app.middleware
+    async def misname(request: Any, call_next: Any) -> Any:
+        association = request.association
+        association.agreement = dataclasses.replace(association.agreement, called_ae_title="back\\slash")
+        return await call_next(request)
+
+    transaction = await me.begin(pacs, CT1)
+    assert (await transaction.result()).committed == ("1.2.3.1",)
+    await finished(pacs)
+    assert [title for title, _, _ in me.reports] == ["PACS"]
+
+
 async def test_a_request_on_an_association_of_ours(me: Requester) -> None:
     """The provider has opened the association, and the requester asks on it in the role of an SCU."""
     pacs = Pacs()
@@ -491,10 +521,9 @@ async def test_reports_over_tls(me: Requester) -> None:
 
 async def test_a_requester_that_is_not_there_yet(me: Requester, caplog: pytest.LogCaptureFixture) -> None:
     pacs = Pacs(delays=[0.0, 0.001])
-    pacs.addresses["ME"] = Address("ME", "127.0.0.1", 9)
-    transaction = await me.begin(pacs, CT1)
-    await until(lambda: len(pacs.located) == 2)
     pacs.addresses["ME"] = address_of(me)
+    pacs.detours = [NOBODY, NOBODY]
+    transaction = await me.begin(pacs, CT1)
     assert (await transaction.result()).committed == ("1.2.3.1",)
     await finished(pacs)
     first, second, delivered = logged(caplog)
@@ -552,7 +581,7 @@ async def test_whatever_goes_wrong_with_an_address(me: Requester, caplog: pytest
 
 async def test_a_report_that_waits_for_its_time_keeps_no_server_from_closing(me: Requester) -> None:
     pacs = Pacs(delays=[FOREVER])
-    pacs.addresses["ME"] = Address("ME", "127.0.0.1", 9)
+    pacs.addresses["ME"] = NOBODY
     async with serve(pacs.app, "127.0.0.1", 0) as server:
         async with open_to(server) as association:
             await me.commitment.request(association, [CT1])
