@@ -4,7 +4,7 @@ import math
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, Final, TypeAlias
 
 from pydicom.dataset import Dataset
@@ -47,8 +47,12 @@ def showing(output: Output, identifier: Dataset, *, live: bool) -> Iterator[Show
     if output.json:
         yield lambda match: output.result("", record_of(match))
     elif console.is_terminal:
-        with growing(MatchTable(columns_of(identifier), console), live=live) as table:
-            yield table.add
+        table = MatchTable(columns_of(identifier), console)
+        try:
+            with growing(table, output) if live else nullcontext():
+                yield table.add
+        finally:
+            table.finish()
     else:
         yield lambda match: output.paragraph([f"{path}={text}" for path, text in paths_of(match)] + [""])
 
@@ -99,16 +103,12 @@ class MatchTable:
 
 
 @contextmanager
-def growing(table: MatchTable, *, live: bool) -> Iterator[MatchTable]:
-    """Shows a table while the block runs, and the whole of it afterwards."""
-    try:
-        if live:
-            with Live(table, console=table.console, transient=True, redirect_stdout=False, redirect_stderr=False):
-                yield table
-        else:
-            yield table
-    finally:
-        table.finish()
+def growing(table: MatchTable, output: Output) -> Iterator[None]:
+    """Shows the latest rows of a table while the block runs."""
+    with Live(table, console=table.console, transient=True, redirect_stdout=False, redirect_stderr=False):
+        # Lines for the same terminal have to go where the table is not.
+        with output.beside(table.console) if sys.stderr.isatty() else nullcontext():
+            yield
 
 
 def columns_of(identifier: Dataset) -> list[str]:

@@ -99,7 +99,7 @@ class Output(logging.Handler):
         self.tool = tool
         self.threshold = LEVELS[level]
         self.json = json
-        self.progress: Progress | None = None
+        self.console: Console | None = None
         self.before: dict[str, int] = {}
 
     def __enter__(self) -> Self:
@@ -139,8 +139,8 @@ class Output(logging.Handler):
 
     def line(self, text: str) -> None:
         """One line on stderr."""
-        if self.progress is not None:
-            self.progress.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
+        if self.console is not None:
+            self.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
         else:
             sys.stderr.write(f"{printable(text)}\n")
             sys.stderr.flush()
@@ -177,11 +177,17 @@ class Output(logging.Handler):
         columns: list[ProgressColumn] = [TextColumn("{task.description}", markup=False), BarColumn()]
         columns += [MofNCompleteColumn(), TimeElapsedColumn()] if objects else [DownloadColumn(), TransferSpeedColumn()]
         with Progress(*columns, console=console, redirect_stdout=False, redirect_stderr=False) as progress:
-            self.progress = progress
-            try:
+            with self.beside(console):
                 yield Bar(progress, progress.add_task("", total=total))
-            finally:
-                self.progress = None
+
+    @contextmanager
+    def beside(self, console: Console) -> Iterator[None]:
+        """Writes lines above what is moving on a console while the block runs."""
+        self.console = console
+        try:
+            yield
+        finally:
+            self.console = None
 
     # results
 

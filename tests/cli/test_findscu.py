@@ -3,6 +3,9 @@
 import asyncio
 import json
 import math
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -169,6 +172,30 @@ def test_table_on_a_terminal(tool: Tool) -> None:
     assert (live.code, live.err) == (0, "")
     assert live.out.endswith(TABLE)
     assert "3 matches so far" in live.out
+
+
+def test_what_is_told_stands_above_the_table(tmp_path: Path) -> None:
+    master, slave = os.openpty()
+    with serving(Catalogue().app) as (server, _):
+        words = ["findscu", "127.0.0.1", str(server.port), *KEYS, "-od", str(tmp_path), "-v"]
+        argv = [sys.executable, "-m", "dicomio", *words]
+        environment = os.environ | {"TERM": "xterm", "COLUMNS": "60", "LINES": "20"}
+        with subprocess.Popen(argv, stdin=slave, stdout=slave, stderr=slave, env=environment) as process:
+            os.close(slave)
+            shown = b"".join(iter(lambda: read_terminal(master), b"")).decode().replace("\r\n", "\n")
+    os.close(master)
+    assert process.returncode == 0
+    above, _, below = shown.rpartition(TABLE)
+    assert [above.count(f"info: {tmp_path}/rsp000{number}.dcm\n") for number in (1, 2, 3)] == [1, 1, 1]
+    assert "PatientName" not in below
+
+
+def read_terminal(master: int) -> bytes:
+    """What was shown on a terminal since the last time; nothing where its last user has gone."""
+    try:
+        return os.read(master, 65_536)
+    except OSError:
+        return b""
 
 
 @pytest.mark.usefixtures("terminal")
@@ -343,6 +370,12 @@ def test_unreadable_query_files(tool: Tool, tmp_path: Path, content: bytes | Non
     code, out, err = tool("findscu", "127.0.0.1", 9, path)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert err.startswith(f"dicomio findscu: {path}: {words}")
+
+
+def test_query_file_that_cannot_be_sent(tool: Tool, sample: Callable[[str], Path]) -> None:
+    code, out, err = tool("findscu", "127.0.0.1", 9, sample("SC_rgb_jpeg_dcmtk.dcm"))
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("dicomio findscu: the query cannot be sent: the Pixel Data are compressed")
 
 
 @pytest.mark.parametrize(
