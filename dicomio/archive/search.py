@@ -26,7 +26,7 @@ from dicomio.archive.conditions import Condition, condition
 from dicomio.archive.header import LAST, Field
 from dicomio.archive.levels import level_in, refused, unique_keys_above, unique_keys_to_retrieve
 from dicomio.archive.schema import COLUMNS, instance, series, study
-from dicomio.matching import InvalidKey, Key, MatchOptions, Range, Single, UIDList, Values, Wildcard, compile_query
+from dicomio.matching import InvalidKey, Key, MatchOptions, Single, UIDList, Wildcard, compile_query
 
 __all__ = ["Search", "paths_of"]
 
@@ -37,7 +37,6 @@ ORDER: Final = (PATIENT, STUDY, SERIES, INSTANCE)
 SPECIFIC_CHARACTER_SET: Final = 0x00080005
 TIMEZONE_OFFSET_FROM_UTC: Final = 0x00080201
 NO_KEYS: Final = frozenset({SPECIFIC_CHARACTER_SET, 0x00080052, 0x00080053, TIMEZONE_OFFSET_FROM_UTC})
-TIMEZONE: Final = key_of("TimezoneOffsetFromUTC")
 RETRIEVE_AE_TITLE: Final = key_of("RetrieveAETitle")
 AVAILABILITY: Final = key_of("InstanceAvailability")
 
@@ -88,8 +87,11 @@ class Search:
         self.ae_title = ae_title
         self.unsupported = {tag for tag in identifier.keys() if not self.supports(tag)}
         self.known = self.without_unsupported()
+        options = options or MatchOptions()
+        # The clocks of peer and objects may then differ, so that all of a date and a time are needed to compare one.
+        self.zoned = options.timezone is not None or TIMEZONE_OFFSET_FROM_UTC in self.known
         try:
-            self.query = compile_query(self.known, options or MatchOptions())
+            self.query = compile_query(self.known, options)
         except InvalidKey as error:
             raise refused(str(error), error.tag) from error
         self.wanted = [f"{tag:08X}" for tag in self.known.keys() if tag not in NO_KEYS]
@@ -124,9 +126,8 @@ class Search:
     def condition(self, key: str, wanted: Key) -> Condition | None:
         """The condition for one key."""
         if key in COLUMNS:
-            # Where the peer has a timezone of its own, the clocks of the objects have to be looked at first.
-            shifted = isinstance(wanted, Range | Values) or COLUMNS[key].vr == "DA"
-            return None if shifted and TIMEZONE_OFFSET_FROM_UTC in self.known else condition(wanted, COLUMNS[key])
+            shifted = self.zoned and COLUMNS[key].vr in ("DA", "TM")
+            return None if shifted else condition(wanted, COLUMNS[key])
         computed = COMPUTED.get(key)
         if computed is None or computed.kind is None or not isinstance(wanted, Single | UIDList | Wildcard):
             return None
@@ -194,9 +195,7 @@ class Search:
         fields = {key: known[key] for key in self.wanted if key in known}
         if not all(text.isascii() for text in texts(fields)):
             fields[f"{SPECIFIC_CHARACTER_SET:08X}"] = "CS", UTF8
-        if TIMEZONE_OFFSET_FROM_UTC in self.known and TIMEZONE in known:
-            fields[TIMEZONE] = known[TIMEZONE]
-        return dataset(fields)
+        return dataset(known | fields if self.zoned else fields)
 
 
 async def paths_of(engine: AsyncEngine, identifier: Dataset, model: QueryModel) -> list[str]:

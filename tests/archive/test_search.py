@@ -225,12 +225,6 @@ KEYWORDS = [
     "SOPClassesInStudy",
     "NumberOfStudyRelatedInstances",
 ]
-    *(keyword for keyword in POOLS if keyword != "TimezoneOffsetFromUTC"),
-    *UNIQUE.values(),
-    "ModalitiesInStudy",
-    "SOPClassesInStudy",
-    "NumberOfStudyRelatedInstances",
-]
 
 
 @st.composite
