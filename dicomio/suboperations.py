@@ -13,14 +13,16 @@ from collections.abc import (
     Iterator,
     Sized,
 )
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 
 from pydicom.dataset import Dataset
 
 from dicomio.client import Client
-from dicomio.config import Address, Limits, checked_ae_title
+from dicomio.config import Address, Limits, PresentationContext, checked_ae_title
 from dicomio.datasets import Instance
-from dicomio.errors import DicomError, Refused
+from dicomio.dimse import DimseProvider
+from dicomio.errors import ConnectFailed, DicomError, Refused
 from dicomio.opening import Locate
 from dicomio.profiles import Peer
 from dicomio.requests import Progress, RetrieveRequest, StoreRequest
@@ -81,7 +83,9 @@ class SubOperations:
         self.watched = (
             self.watch(self.sources) if isinstance(self.sources, Iterator) else self.watch_async(self.sources)
         )
-        self.job = StoreMany(reserve, self.watched, associations, options_of(request), retries=1)
+        self.reserve = reserve
+        self.opening: set[asyncio.Timeout] = set()
+        self.job = StoreMany(self.lease, self.watched, associations, options_of(request), retries=1)
 
     def watch(self, sources: Iterator[Source]) -> Generator[Source, None, None]:
         """Notes what is about to be sent; a handler that fails ends the operation, but not what it gave before."""
@@ -111,6 +115,29 @@ class SubOperations:
             raise TypeError(f"the handler gave {type(source)} where a path, a data set or an instance was expected")
         self.unsent[id(source)] = source
 
+    @asynccontextmanager
+    async def lease(self, contexts: Iterable[PresentationContext]) -> AsyncIterator[DimseProvider]:
+        """An association, unless the peer cancels before it is open."""
+        async with AsyncExitStack() as stack:
+            scope = asyncio.timeout(None)
+            self.opening.add(scope)
+            try:
+                async with scope:
+                    provider = await stack.enter_async_context(self.reserve(contexts))
+            except TimeoutError as error:
+                if scope.expired():
+                    raise ConnectFailed("cancelled before the association was open") from error
+                raise
+            finally:
+                self.opening.discard(scope)
+            yield provider
+
+    def halt(self) -> None:
+        """The peer has cancelled: what is on its way arrives, and nothing else is waited for."""
+        self.job.halt()
+        for scope in self.opening:
+            scope.reschedule(self.loop.time())
+
     async def close(self) -> None:
         """Ends the generators that give what to send, ours and the handler's."""
         if isinstance(self.watched, AsyncGenerator):
@@ -132,15 +159,14 @@ class SubOperations:
         request = self.request
         request.started = True
         request.progress = Progress(remaining=self.total)
-        request.inbound.on_cancel = self.job.halt
+        request.inbound.on_cancel = self.halt
         heartbeat = self.loop.create_task(self.beat())
         try:
-            async with self.job.outcomes() as outcomes:
-                async for outcome in outcomes:
-                    self.take(outcome)
+            await self.job.run(Tally(self.take))
         except DicomError as error:
             logger.warning("%r: %s", request, error)
-            await self.give_up()
+            if not self.job.halted:
+                await self.give_up()
         finally:
             heartbeat.cancel()
             request.inbound.on_cancel = None
