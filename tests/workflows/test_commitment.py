@@ -1,7 +1,10 @@
 """Storage commitment as SCU: requests, and the reports that come on whatever association."""
 
 import asyncio
+import re
+import struct
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -15,6 +18,7 @@ from dicomio import (
     Client,
     CommitmentResult,
     DicomTimeout,
+    InvalidInstance,
     NoPresentationContext,
     PresentationContext,
     Refused,
@@ -39,7 +43,7 @@ from dicomio.sop import StorageCommitmentPushModel as Push
 from dicomio.sop import StorageCommitmentPushModelInstance as PushInstance
 from dicomio.testing import connected
 from dicomio.wire.commands import Command, CommandField
-from dicomio.workflows.commitment import event_information, result_of
+from dicomio.workflows.commitment import event_information, referenced_instances, result_of
 from tests.association.peers import MemoryClient, started
 
 CT1, CT2, MR1 = (CTImageStorage, "1.2.3.1"), (CTImageStorage, "1.2.3.2"), (MRImageStorage, "1.2.3.3")
@@ -256,6 +260,44 @@ def test_every_instance_has_a_result(asked: list[tuple[str, str]], reported: dic
             assert reported[uid] is None
         else:
             assert result.failed[uid] == (reported.get(uid) or Status.PROCESSING_FAILURE)
+
+
+TAGS = [0x00081195, 0x00081198, 0x00081199, 0x00081150, 0x00081155, 0x00081197]
+values = st.one_of(st.binary(max_size=40), st.sampled_from([b"1.2.3.1", b"\x12\x01", b"\0", b""]))
+
+
+def encoded(vr: bytes, tag: int, value: bytes) -> bytes:
+    """A data element in Explicit VR Little Endian, whatever its value."""
+    head = struct.pack("<HH", tag >> 16, tag & 0xFFFF) + vr
+    if vr in (b"OB", b"SQ", b"UN"):
+        return head + struct.pack("<HL", 0, len(value)) + value
+    return head + struct.pack("<H", len(value)) + value
+
+
+def encoded_items(items: list[bytes]) -> bytes:
+    return b"".join(struct.pack("<HHL", 0xFFFE, 0xE000, len(item)) + item for item in items)
+
+
+elements = st.recursive(
+    st.builds(encoded, st.sampled_from([b"UI", b"US", b"OB", b"UN", b"LO", b"DS"]), st.sampled_from(TAGS), values),
+    lambda inner: st.builds(
+        lambda tag, items: encoded(b"SQ", tag, encoded_items(items)), st.sampled_from(TAGS), st.lists(inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.lists(elements, max_size=4).map(b"".join))
+def test_no_data_set_is_too_odd(data: bytes) -> None:
+    """Whatever a peer sends is refused, or read, and never an instance committed that was not asked for."""
+    try:
+        ds = decode(data, ExplicitVRLittleEndian)
+    except InvalidInstance:
+        return
+    result = result_of([CT1, MR1], ds)
+    assert sorted([*result.committed, *result.failed]) == [CT1[1], MR1[1]]
+    with suppress(Refused):
+        assert all(re.fullmatch(r"[\w.\-]+", uid, re.ASCII) for pair in referenced_instances(ds) for uid in pair)
 
 
 # where the report comes from
