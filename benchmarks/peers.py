@@ -80,17 +80,21 @@ class OurReceiver(Receiver):
     loop: str
     max_pdu: int
     associations: int = 100
+    certificate: Path | None = None
 
     def start(self, inbox: Path, log: Path) -> Server:
         arguments = ["--inbox", str(inbox), "--max-pdu", str(self.max_pdu), "--loop", self.loop]
+        if self.certificate is not None:
+            arguments += ["--certificate", str(self.certificate)]
         return start_announcing(OUR_SCP, [*arguments, "--associations", str(self.associations)], log)
 
 
 @dataclass(frozen=True, slots=True)
 class OurSender(Sender):
-    """dicomio's `connect` for C-ECHO, `Client.store_many` for C-STORE."""
+    """dicomio's `connect` for C-ECHO, `Client.store_many` for C-STORE, with `options` of the program for that."""
 
     loop: str
+    options: tuple[str, ...] = ()
 
     def echo(self, port: int, count: int) -> float:
         return self.report(port, "echo", "--count", str(count))["seconds"]
@@ -100,7 +104,7 @@ class OurSender(Sender):
 
     def store_reporting(self, port: int, corpus: Corpus) -> dict[str, float]:
         """Sends all objects; `seconds` they took, and by how much memory has grown, `growth_kib`."""
-        return self.report(port, "store", "--first", str(corpus.first), "--folder", str(corpus.folder))
+        return self.report(port, "store", "--first", str(corpus.first), "--folder", str(corpus.folder), *self.options)
 
     def report(self, port: int, *arguments: str) -> dict[str, float]:
         return report_of(OUR_SCU, ["--port", str(port), "--loop", self.loop, *arguments])

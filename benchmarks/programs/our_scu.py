@@ -5,11 +5,13 @@ import json
 import os
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import dicomio
 from benchmarks.loops import run
 from benchmarks.proc import MEASURABLE, peak_kib, reset_peak, rss_kib
+from dicomio import tls
 from dicomio.sop import Verification
 
 
@@ -23,9 +25,10 @@ async def echo(address: str, count: int) -> dict[str, float]:
         return {"seconds": time.perf_counter() - started}
 
 
-async def store(address: str, first: Path, files: Sequence[Path]) -> dict[str, float]:
+async def store(address: str, first: Path, files: Sequence[Path], window: int | None, secure: bool) -> dict[str, float]:
     """One small object, and then the others against the clock, over the same association."""
-    async with dicomio.Client(address) as client:
+    context = tls.client_context(verify=False) if secure else None
+    async with dicomio.Client(address, window=window, ssl=context) as client:
         await client.store(first)
         started = time.perf_counter()
         outcomes = client.store_many(files)
@@ -55,13 +58,16 @@ def main() -> None:
     storing = commands.add_parser("store")
     storing.add_argument("--first", type=Path, required=True)
     storing.add_argument("--folder", type=Path, required=True)
+    storing.add_argument("--window", type=int, help="operations to have outstanding")
+    storing.add_argument("--tls", action="store_true")
     arguments = parser.parse_args()
     address = f"BENCH@127.0.0.1:{arguments.port}"
     if arguments.command == "echo":
         report = run(echo(address, arguments.count), arguments.loop)
     else:
         files = sorted(arguments.folder.iterdir())
-        report = measuring_memory(lambda: run(store(address, arguments.first, files), arguments.loop))
+        work = partial(store, address, arguments.first, files, arguments.window, arguments.tls)
+        report = measuring_memory(lambda: run(work(), arguments.loop))
     print(json.dumps(report))
 
 
