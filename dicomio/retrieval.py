@@ -209,7 +209,7 @@ class Retriever:
         patience = provider.timeout.response if provider.timeout.response is not None else PATIENCE
         try:
             await send_move(provider, self.model.move, self.identifier, to, self.priority, nobody, operation)
-            if operation.status is not Status.CANCEL:
+            if operation.status != Status.CANCEL:
                 await delivery.until(operation.progress.completed + operation.progress.warning, patience)
         except BaseException:
             channel.close(failed=True)
