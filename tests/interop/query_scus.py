@@ -334,7 +334,9 @@ def _orthanc_keys(question: Question) -> dict[str, str]:
 def _write_match(match: Mapping[str, str], path: Path) -> None:
     ds = Dataset()
     for keyword, value in {**match, "SpecificCharacterSet": "ISO_IR 192"}.items():
-        setattr(ds, keyword, value)
+        # Of images it shows an element of File Meta Information, too.
+        if keyword != "MediaStorageSOPInstanceUID":
+            setattr(ds, keyword, value)
     ds.save_as(path, implicit_vr=False, little_endian=True)
 
 

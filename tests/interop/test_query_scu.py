@@ -9,24 +9,27 @@ import pytest
 from pydicom.dataset import Dataset
 
 from dicomio import (
+    PATIENT_ROOT,
+    STUDY_ROOT,
+    Application,
     Client,
     PresentationContext,
     Progress,
     Status,
+    StoreRequest,
     connect,
     query,
     serve,
     sop,
 )
-from dicomio.sop import STUDY_ROOT
 from tests.interop.holdings import STUDIES, Holding, found, uid_of
 from tests.interop.ours import HOST, address_of, archive
-from tests.interop.peers import RunningScp, store_scus
+from tests.interop.peers import RunningScp, scps, store_scus
 from tests.interop.processes import free_port
 from tests.interop.query_scps import query_scps
 from tests.interop.query_scus import DESTINATION, get_scus
 from tests.interop.questions import FIND, RETRIEVE, Question, expected, without
-from tests.interop.samples import by_instance, data_set_bytes
+from tests.interop.samples import by_instance, data_set_bytes, differences
 
 pytestmark = pytest.mark.interop
 
@@ -219,3 +222,83 @@ async def test_objects_are_moved_to_us(
     async with serve(app, HOST, server.destination):
         await server.ask(questions, one)
     assert answers == expected(questions)
+
+
+# PixelMed closes the connection when it sees a C-CANCEL.
+@pytest.mark.parametrize("server", [name for name in query_scps if name != "pixelmed"], indirect=True)
+async def test_association_is_usable_after_objects_were_left(server: Server, holdings: Sequence[Holding]) -> None:
+    contexts: list[str | PresentationContext] = [*STUDY_ROOT, *explicit(holdings)]
+    await asyncio.to_thread(server.scp.wait_until_listening)
+    async with connect(address_of(server.scp), contexts=contexts) as association:
+        async with association.get(query("STUDY", StudyInstanceUID=uid_of("chest"))) as got:
+            async for request in got:
+                await request.read()
+                break
+        assert got.received == 1
+        assert got.status != Status.PENDING
+        again = await association.find(query("STUDY", StudyInstanceUID="", AccessionNumber="A3"))
+    assert set(found("STUDY", again)) == {"knee"}
+
+
+# Orthanc, PixelMed and our scripts for odil and dcmjs send everything before they look.
+@pytest.mark.parametrize("server", ["dcmqrscp", "pynetdicom"], indirect=True)
+async def test_move_is_cancelled(server: Server) -> None:
+    """C-CANCEL leaves while the second of four objects is being stored."""
+    app, cancelled = Application(DESTINATION), asyncio.Event()
+    app.state.received = 0
+
+    @app.store()
+    async def store(request: StoreRequest) -> None:
+        app.state.received += 1
+        if app.state.received == 2:
+            await cancelled.wait()
+
+    async with serve(app, HOST, server.destination), Client(address_of(server.scp)) as client:
+        moved = client.move(query("PATIENT", PatientID="ALPHA1"), to=DESTINATION, model=PATIENT_ROOT)
+        async for _ in moved:
+            break
+        leaving = asyncio.create_task(moved.aclose())
+        for _ in range(10):
+            await asyncio.sleep(0)
+        cancelled.set()
+        await leaving
+    assert moved.status == Status.CANCEL
+    assert app.state.received == moved.progress.completed == 2
+    assert moved.progress.remaining == 2
+
+
+# ---- retrieve ----
+
+
+async def test_objects_are_retrieved_by_c_get(
+    server: Server, holdings: Sequence[Holding], originals: Mapping[str, Path], tmp_path: Path
+) -> None:
+    """SOP classes are asked for, or all of them proposed."""
+    await asyncio.to_thread(server.scp.wait_until_listening)
+    async with Client(address_of(server.scp)) as client:
+        async with client.retrieve(query("STUDY", StudyInstanceUID=uid_of("chest"))) as retrieved:
+            async for request in retrieved:
+                await request.save(tmp_path)
+    received = by_instance(tmp_path.iterdir())
+    assert retrieved.status == Status.SUCCESS
+    assert names_of(holdings, received) == ["chest/1/1", "chest/1/2", "chest/2/1"]
+    for uid, path in received.items():
+        assert differences(originals[uid], path) == []
+
+
+async def test_objects_are_retrieved_by_c_move(holdings: Sequence[Holding], tmp_path: Path) -> None:
+    """Where the peer has no C-GET they are moved to a Storage SCP of the client's."""
+    port = free_port()
+    with scps["dcmqrscp"](tmp_path / "scp", destinations={"ME": port}, options=["--disable-get"]) as scp:
+        async with Client(address_of(scp), ae_title="ME") as client:
+            assert await client.store_many(held.path for held in holdings) == []
+            identifier = query("STUDY", StudyInstanceUID=uid_of("chest"))
+            async with client.retrieve(identifier, host=HOST, port=port) as retrieved:
+                async for request in retrieved:
+                    await request.save(tmp_path / "inbox")
+    received = by_instance((tmp_path / "inbox").iterdir())
+    assert retrieved.status == Status.SUCCESS
+    assert names_of(holdings, received) == ["chest/1/1", "chest/1/2", "chest/2/1"]
+    for held in holdings:
+        if held.sop_instance_uid in received:
+            assert data_set_bytes(received[held.sop_instance_uid]) == data_set_bytes(held.path)
