@@ -126,8 +126,10 @@ class Archive:
         async with self.opening:
             self.users -= 1
             if not self.users:
-                await self.finished()
-                await self.stack.aclose()
+                try:
+                    await self.finished()
+                finally:
+                    await self.stack.aclose()
 
     async def finished(self) -> None:
         """Returns when nothing is on its way in any more."""
@@ -157,10 +159,12 @@ class Archive:
         """Makes what is missing below the root."""
         for directory in (self.incoming, self.objects.root):
             directory.mkdir(parents=True, exist_ok=True)
+        for directory in (self.root, self.root.parent):
+            self.objects.sync(directory)
 
     def empty_incoming(self) -> None:
         """Removes what was being received when the last run ended."""
-        for path in self.incoming.iterdir():
+        for path in self.incoming.glob(".*.part"):
             path.unlink()
 
     # keeping

@@ -3,19 +3,21 @@
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final, TypeVar
 
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
 __all__ = ["Database", "load_migrations", "migrate"]
 
 T = TypeVar("T")
 
+MIGRATING: Final = Lock()
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 # Connections of searches; as many as can wait for the disk at once.
@@ -117,10 +119,26 @@ async def migrate(database: Database, script: ScriptDirectory, revision: str = "
     def steps(current: Any, context: MigrationContext) -> Any:
         return script._upgrade_revs(revision, current)
 
-    def run(connection: Connection) -> None:
+    def upgrade(connection: Connection) -> None:
         with EnvironmentContext(Config(), script, fn=steps, destination_rev=revision) as environment:
             environment.configure(connection=connection)
             with environment.begin_transaction():
                 environment.run_migrations()
 
-    await database.write(run)
+    def run() -> None:
+        # What migrations call is global to the process.
+        with MIGRATING:
+            if database.writer is not None:
+                write(database.writer, upgrade)
+            else:
+                asyncio.run(write_once(database.engine.url, upgrade))
+
+    await asyncio.to_thread(run)
+
+
+async def write_once(url: URL, work: Callable[[Connection], object]) -> None:
+    """Does something in one transaction on a connection of its own."""
+    engine = create_async_engine(url, poolclass=NullPool)
+    async with engine.begin() as connection:
+        await connection.run_sync(work)
+    await engine.dispose()

@@ -96,6 +96,8 @@ def put(objects: ObjectStore, key: str, path: str) -> None:
     for error in objects.put([(objects.path(key), path)]):
         if error is not None:
             raise error
+    # so that its directories go, if they are empty
+    objects.delete(key)
 
 
 def remove_stale(objects: ObjectStore, key: str) -> None:

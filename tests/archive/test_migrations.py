@@ -65,6 +65,16 @@ async def test_an_index_can_be_anywhere(tmp_path: Path) -> None:
     assert not (tmp_path / "archive" / "index.sqlite").exists()
 
 
+async def test_several_archives_are_opened_at_once(tmp_path: Path) -> None:
+    async def keep(number: int) -> int:
+        async with Archive(tmp_path / str(number % 4)) as archive:
+            await archive.add(ct(number))
+            return len(await collected(archive.find(query("STUDY", StudyInstanceUID=""))))
+
+    found = await asyncio.gather(*map(keep, range(8)))
+    assert all(found)
+
+
 @pytest.mark.parametrize("dialect", [postgresql, sqlite], ids=["postgresql", "sqlite"])
 def test_searches_are_spoken_in_every_dialect(dialect: Any) -> None:
     keys = {
