@@ -368,7 +368,7 @@ class CommitmentProvider:
         linger: seconds for which the requester may release the association before the report goes out on it.
         timeout: seconds for which a requester that is reported to may let us wait: connection, negotiation, response.
         retrieve_ae_title: Retrieve AE Title (0008,0054), where to get from what is kept.
-        ssl: a TLS context for associations that are opened for reports.
+        ssl: a TLS context for associations that are opened for reports; by default that of the destination, if any.
         transactions: requests that may be under way at once; more are refused. One requester has a quarter of it at
             most, so that one who cannot be reached for a day takes nothing from the others.
         instances: instances of all requests that may be under way at once, likewise.

@@ -21,6 +21,7 @@ from dicomio import (
     AssociationRejected,
     CommitmentProvider,
     EventReport,
+    Peer,
     PresentationContext,
     Proposal,
     Role,
@@ -503,14 +504,20 @@ async def test_a_request_on_an_association_of_ours(me: Requester) -> None:
     assert [title for title, _, _ in me.reports] == ["PACS"]
 
 
-async def test_reports_over_tls(me: Requester) -> None:
+@pytest.mark.parametrize("where", ["provider", "destination"])
+async def test_reports_over_tls(me: Requester, where: str) -> None:
     authority = trustme.CA()
     ours, theirs = ssl.create_default_context(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.configure_trust(ours)
     authority.issue_cert("127.0.0.1").configure_cert(theirs)
-    pacs = Pacs(ssl=ours)
     async with serve(me.app, "127.0.0.1", 0, ssl=theirs) as server:
-        pacs.addresses["ME"] = Address("ME", "127.0.0.1", server.port)
+        address = Address("ME", "127.0.0.1", server.port)
+        if where == "provider":
+            pacs = Pacs(ssl=ours)
+            pacs.addresses["ME"] = address
+        else:
+            pacs = Pacs()
+            pacs.app.destinations = {"ME": Peer(address, ssl=ours)}
         transaction = await me.begin(pacs, CT1)
         assert (await transaction.result()).committed == ("1.2.3.1",)
         await finished(pacs)
