@@ -11,7 +11,7 @@ import json
 import queue
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pydicom.dataset import Dataset
@@ -34,7 +34,9 @@ NOT_FOUND = 0xC307
 
 
 def say(**what: Any) -> None:
-    print(json.dumps(what), flush=True)
+    # In one call, since several threads have something to say.
+    sys.stdout.write(f"{json.dumps(what)}\n")
+    sys.stdout.flush()
 
 
 def data_set(**elements: Any) -> Dataset:
@@ -80,7 +82,7 @@ class Manager:
             told = data_set(
                 ProcedureStepProgressInformationSequence=modifications.ProcedureStepProgressInformationSequence
             )
-            self.events.put((step.SOPInstanceUID, 3, told))
+            self.happened(step.SOPInstanceUID, 3, told)
         return 0x0000, None
 
     def act(self, event: Any) -> tuple[int, None]:
@@ -90,15 +92,21 @@ class Manager:
             if step is None:
                 return NOT_FOUND, None
             step.ProcedureStepState = information.ProcedureStepState
-            self.events.put((uid, 1, self.state_of(step)))
+            self.happened(uid, 1, self.state_of(step))
         elif event.action_type == 2:
-            self.events.put((uid, 2, data_set(RequestingAE="SOMEBODY", **dict_of(information))))
+            self.happened(uid, 2, data_set(RequestingAE="SOMEBODY", **dict_of(information)))
         elif event.action_type == 3:
             self.subscriber = information.ReceivingAE
             for step in self.steps.values():
-                self.events.put((step.SOPInstanceUID, 1, self.state_of(step)))
+                self.happened(step.SOPInstanceUID, 1, self.state_of(step))
+        elif event.action_type == 4:
+            self.subscriber = ""
         say(action=event.action_type, lock=str(information.get("DeletionLock")) if information else "")
         return 0x0000, None
+
+    def happened(self, uid: str, kind: int, information: Dataset) -> None:
+        if self.subscriber:
+            self.events.put((uid, kind, information))
 
     def state_of(self, step: Dataset) -> Dataset:
         return data_set(ProcedureStepState=step.ProcedureStepState, InputReadinessState=step.InputReadinessState)
@@ -160,10 +168,10 @@ def performed() -> Dataset:
 
 
 def scu(port: str, route: str, called: str, listening_port: str) -> None:
-    heard: queue.Queue[tuple[int, Dataset]] = queue.Queue()
+    heard: queue.Queue[tuple[int, str]] = queue.Queue()
 
     def hear(event: Any) -> tuple[int, None]:
-        heard.put((event.event_type, event.event_information))
+        heard.put((event.event_type, str(event.event_information.get("ProcedureStepState", ""))))
         return 0x0000, None
 
     handlers: list[Any] = [(evt.EVT_N_EVENT_REPORT, hear)]
@@ -173,15 +181,17 @@ def scu(port: str, route: str, called: str, listening_port: str) -> None:
     for uid in (Push, Watch, Pull, Query, *([Event] if route == "same" else [])):
         ae.add_requested_context(uid)
     association = ae.associate(HOST, int(port), ae_title=called, evt_handlers=handlers)
-    statuses = perform(association, generate_uid(), generate_uid())
-    events = [heard.get(timeout=PATIENCE) for _ in range(5)]
+    # It cannot take an event while it waits for a response, so it waits for the event before it asks again.
+    events: list[tuple[int, str]] = []
+    statuses = perform(association, lambda: events.append(heard.get(timeout=PATIENCE)))
     association.release()
     ae.shutdown()
-    say(statuses=statuses, events=[[kind, str(told.get("ProcedureStepState", ""))] for kind, told in events])
+    say(statuses=statuses, events=events)
 
 
-def perform(association: Association, uid: str, lock: str) -> list[int]:
+def perform(association: Association, await_event: Callable[[], None]) -> list[int]:
     """Schedules, claims, sets and completes a step; the status of each request."""
+    uid, lock = generate_uid(), generate_uid()
     step = data_set(
         ProcedureStepState="SCHEDULED",
         ScheduledProcedureStepPriority="HIGH",
@@ -195,23 +205,28 @@ def perform(association: Association, uid: str, lock: str) -> list[int]:
         association.send_n_action(data_set(ReceivingAE="PYNETDICOM", DeletionLock="TRUE"), 3, Push, EVERYTHING),
         association.send_n_create(step, Push, uid),
     ]
+    await_event()
     query = data_set(ProcedureStepState="SCHEDULED", SOPInstanceUID="", TransactionUID="")
     found = [match for _, match in association.send_c_find(query, Pull) if match is not None]
     say(found=[str(match.SOPInstanceUID) == uid for match in found])
     changing.ProcedureStepState = "IN PROGRESS"
     responses.append(association.send_n_action(changing, 1, Push, uid))
+    await_event()
     progress = data_set(ProcedureStepProgressInformationSequence=[data_set(ProcedureStepProgress="50")])
     # Without the Transaction UID it is refused, with it it is not.
     responses.append(association.send_n_set(progress, Push, uid))
     progress.TransactionUID = lock
     responses.append(association.send_n_set(progress, Push, uid))
+    await_event()
     changing.ProcedureStepState = "COMPLETED"
     responses.append(association.send_n_action(changing, 1, Push, uid))
     result = performed()
     result.TransactionUID = lock
     responses.append(association.send_n_set(result, Push, uid))
     responses.append(association.send_n_action(data_set(ReasonForCancellation="late"), 2, Push, uid))
+    await_event()
     responses.append(association.send_n_action(changing, 1, Push, uid))
+    await_event()
     responses.append(association.send_n_get([Tag(0x00741000), Tag(0x00081195)], Push, uid))
     responses.append(association.send_n_action(data_set(ReceivingAE="PYNETDICOM"), 4, Push, EVERYTHING))
     return [status.get("Status", -1) for status, *_ in responses]

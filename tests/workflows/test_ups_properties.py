@@ -44,7 +44,7 @@ class Model:
         self.steps: dict[str, Step] = {}
 
     def create(self, uid: str) -> int:
-        """ "The SCP responds to such requests by creating a Unified Procedure Step with an initial state of SCHEDULED"."""
+        """ "Creating a Unified Procedure Step (UPS) with an initial state of SCHEDULED"."""
         if uid in self.steps:
             return Status.DUPLICATE_SOP_INSTANCE
         self.steps[uid] = Step()
@@ -157,9 +157,9 @@ async def check_states(history: list[tuple[Any, ...]]) -> None:
     # Every change was reported, once and in order.
     for uid in model.steps:
         told = [event.state for event in manager.events if isinstance(event, UPSStateReport) and event.uid == uid]
-        assert told == list(UPSState)[:2][: len(told)] + told[2:]
+        assert told[:2] == [SCHEDULED, IN_PROGRESS][: len(told)]
+        assert told[2:] in ([], [COMPLETED], [CANCELED])
         assert told[-1] == model.steps[uid].state
-        assert len(told) <= 3
 
 
 # subscriptions
@@ -237,10 +237,8 @@ async def check_subscriptions(history: list[tuple[Any, ...]]) -> None:
             await request_subscription(worklist, name, arguments)
         assert told == model.told
         assert {peer: each.lock for peer, each in provider.subscriptions.everything.items()} == model.everything
-        single = {
-            (peer, uid): lock for uid, locks in provider.subscriptions.steps.items() for peer, lock in locks.items()
-        }
-        assert single == model.single
+        held = provider.subscriptions.steps
+        assert {(peer, uid): lock for uid, locks in held.items() for peer, lock in locks.items()} == model.single
 
 
 async def request_subscription(worklist: UPSWorklist, name: str, arguments: list[Any]) -> None:
@@ -271,9 +269,7 @@ keywords = st.sampled_from(
         "DeletionLock",
     ]
 )
-values = st.one_of(
-    st.none(), st.sampled_from(["SCHEDULED", "IN PROGRESS", "COMPLETED", "TRUE", "HIGH", "READY", "1.2.3"])
-)
+values = st.sampled_from([None, "SCHEDULED", "IN PROGRESS", "COMPLETED", "TRUE", "HIGH", "READY", "1.2.3"])
 
 
 @given(st.lists(st.tuples(st.integers(0, 7), st.dictionaries(keywords, values, max_size=6)), max_size=12))

@@ -55,15 +55,17 @@ class UPSWorklist:
 
     Args:
         peer: an association with who manages the steps, or a client of it.
-        watcher: gets the events, where steps are to be watched.
+        watcher: gets the events, where steps are to be watched. Where its application is that of the client too, the
+            peer may send them on the associations of the client.
     """
 
     def __init__(self, peer: Association | Client, watcher: UPSWatcher | None = None) -> None:
         self.peer = peer
         self.watcher = watcher
         classes = [PUSH, PULL, WATCH, UnifiedProcedureStepQuery]
-        # On a context for events the peer may report them, as the SCP that it is, without opening an association.
-        classes += [UnifiedProcedureStepEvent] if watcher is not None else []
+        if watcher is not None and isinstance(peer, Client) and peer.app is watcher.app:
+            # Here the peer may report events, as the SCP that it is, without opening an association of its own.
+            classes.append(UnifiedProcedureStepEvent)
         self.contexts = [PresentationContext(uid) for uid in classes]
 
     @property
