@@ -11,13 +11,13 @@ import json
 import queue
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 from pydicom.uid import generate_uid
-from pynetdicom import AE, build_role, debug_logger, evt
+from pynetdicom import AE, build_context, build_role, debug_logger, evt
 from pynetdicom.association import Association
 from pynetdicom.dimse_messages import N_ACTION_RSP, N_SET_RSP
 
@@ -178,18 +178,23 @@ def scu(port: str, route: str, called: str, listening_port: str) -> None:
     ae = AE("PYNETDICOM")
     ae.add_supported_context(Event, scu_role=True, scp_role=True)
     ae.start_server((HOST, int(listening_port)), block=False, evt_handlers=handlers)
-    for uid in (Push, Watch, Pull, Query, *([Event] if route == "same" else [])):
+    for uid in (Push, Watch, Pull, Query):
         ae.add_requested_context(uid)
-    association = ae.associate(HOST, int(port), ae_title=called, evt_handlers=handlers)
-    # It cannot take an event while it waits for a response, so it waits for the event before it asks again.
-    events: list[tuple[int, str]] = []
-    statuses = perform(association, lambda: events.append(heard.get(timeout=PATIENCE)))
+    # It cannot take events reliably where it asks for something, so that it watches on an association apart.
+    watching = [build_context(uid) for uid in ([Watch, Event] if route == "same" else [Watch])]
+    watch = ae.associate(HOST, int(port), watching, ae_title=called, evt_handlers=handlers)
+    subscription = data_set(ReceivingAE="PYNETDICOM", DeletionLock="TRUE")
+    subscribed, _ = watch.send_n_action(subscription, 3, Push, EVERYTHING)
+    association = ae.associate(HOST, int(port), ae_title=called)
+    statuses = [subscribed.get("Status", -1), *perform(association)]
+    events = [heard.get(timeout=PATIENCE) for _ in range(5)]
+    watch.release()
     association.release()
     ae.shutdown()
     say(statuses=statuses, events=events)
 
 
-def perform(association: Association, await_event: Callable[[], None]) -> list[int]:
+def perform(association: Association) -> list[int]:
     """Schedules, claims, sets and completes a step; the status of each request."""
     uid, lock = generate_uid(), generate_uid()
     step = data_set(
@@ -201,32 +206,24 @@ def perform(association: Association, await_event: Callable[[], None]) -> list[i
         WorklistLabel="",
     )
     changing = data_set(TransactionUID=lock)
-    responses = [
-        association.send_n_action(data_set(ReceivingAE="PYNETDICOM", DeletionLock="TRUE"), 3, Push, EVERYTHING),
-        association.send_n_create(step, Push, uid),
-    ]
-    await_event()
+    responses = [association.send_n_create(step, Push, uid)]
     query = data_set(ProcedureStepState="SCHEDULED", SOPInstanceUID="", TransactionUID="")
     found = [match for _, match in association.send_c_find(query, Pull) if match is not None]
     say(found=[str(match.SOPInstanceUID) == uid for match in found])
     changing.ProcedureStepState = "IN PROGRESS"
     responses.append(association.send_n_action(changing, 1, Push, uid))
-    await_event()
     progress = data_set(ProcedureStepProgressInformationSequence=[data_set(ProcedureStepProgress="50")])
     # Without the Transaction UID it is refused, with it it is not.
     responses.append(association.send_n_set(progress, Push, uid))
     progress.TransactionUID = lock
     responses.append(association.send_n_set(progress, Push, uid))
-    await_event()
     changing.ProcedureStepState = "COMPLETED"
     responses.append(association.send_n_action(changing, 1, Push, uid))
     result = performed()
     result.TransactionUID = lock
     responses.append(association.send_n_set(result, Push, uid))
     responses.append(association.send_n_action(data_set(ReasonForCancellation="late"), 2, Push, uid))
-    await_event()
     responses.append(association.send_n_action(changing, 1, Push, uid))
-    await_event()
     responses.append(association.send_n_get([Tag(0x00741000), Tag(0x00081195)], Push, uid))
     responses.append(association.send_n_action(data_set(ReceivingAE="PYNETDICOM"), 4, Push, EVERYTHING))
     return [status.get("Status", -1) for status, *_ in responses]
