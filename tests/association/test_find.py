@@ -411,6 +411,31 @@ async def test_leaving_after_the_last_match_cancels_nothing() -> None:
         await check_usable(association, peer)
 
 
+async def test_an_exception_that_leaves_the_association_aborts_it() -> None:
+    """DESIGN: nothing is drained then."""
+    associations: list[Association] = []
+
+    async def fail() -> None:
+        async with connected(studies(10_000)) as association:
+            associations.append(association)
+            async for _ in association.find(WANTED):
+                raise KeyError
+
+    with pytest.raises(KeyError):
+        await fail()
+    (association,) = associations
+    assert isinstance(association.ended, AssociationAborted)
+    assert association.ended.local
+
+
+async def test_an_iteration_that_is_left_lying_does_not_keep_the_association_open() -> None:
+    async with connected(studies(10_000)) as association:
+        matches = association.find(WANTED)
+        await anext(matches)
+        await matches.aclose()
+    assert isinstance(association.ended, AssociationReleased)
+
+
 # cancelled
 
 

@@ -12,9 +12,12 @@ from dicomio import (
     AssociationAborted,
     FindRequest,
     Status,
+    Timeout,
 )
+from dicomio.server import serve
 from dicomio.services.query import BATCH
-from dicomio.testing import IN_FLIGHT, connected
+from dicomio.session import AssociateAccepted, ReleaseRequested
+from dicomio.testing import IN_FLIGHT, connected, pipe
 from dicomio.wire.commands import Command, CommandField
 from tests.association.peers import ScriptedPeer, echo_rq, scripted_requestor, settled, started, until
 from tests.association.querying import (
@@ -238,6 +241,62 @@ async def test_an_abort_of_our_own_ends_the_generator() -> None:
         await peer.gone.wait()
         assert associations == [association]
         assert isinstance(association.ended, AssociationAborted)
+
+
+async def test_a_closing_server_lets_a_search_end() -> None:
+    """DESIGN: handlers get `timeout.shutdown`."""
+    handler = Endless()
+
+    async def find(request: FindRequest) -> AsyncIterator[Dataset]:
+        async for each in handler(request):
+            yield each
+            if handler.found == 5:
+                return
+
+    server = serve(finding(find))
+    accepted = server.accept()
+    peer = ScriptedPeer(calling="SCRIPTED", contexts=QUERYING)
+    pipe(peer.protocol, accepted)
+    await peer.hear(AssociateAccepted)
+    handler.go_on.clear()
+    peer.say(find_rq(), KEYS, FIND_ID)
+    await settled()
+    server.close()
+    await settled()
+    assert accepted.association.is_established
+    handler.go_on.set()
+    final, pending = await hear_final(peer)
+    assert (final.status, len(pending)) == (0, 6)
+    await peer.hear(ReleaseRequested)
+    peer.confirm_release()
+    await server.wait_closed()
+
+
+async def test_a_closing_server_does_not_wait_for_ever() -> None:
+    handler = Endless()
+    server = serve(finding(handler), timeout=Timeout(shutdown=0.02))
+    accepted = server.accept()
+    peer = ScriptedPeer(calling="SCRIPTED", contexts=QUERYING)
+    pipe(peer.protocol, accepted)
+    await peer.hear(AssociateAccepted)
+    peer.say(find_rq(), KEYS, FIND_ID)
+    await peer.hear_request()
+    server.close()
+    await server.wait_closed()
+    assert isinstance(accepted.association.ended, AssociationAborted)
+    assert len(handler.ended) == 1
+    await peer.gone.wait()
+
+
+async def test_searches_without_waiting_for_the_last_are_served_in_turn() -> None:
+    """A window of one is what was agreed (PS3.7 D.3.3.3); some peers ask on all the same (FIELD 2 C 27)."""
+    async with scripted_requestor(studies(2), contexts=QUERYING) as (association, peer):
+        for message_id in (1, 2, 3):
+            peer.say(find_rq(message_id), KEYS, FIND_ID)
+        heard = [await peer.hear_command() for _ in range(9)]
+        assert [command.responding_to for command in heard] == [1, 1, 1, 2, 2, 2, 3, 3, 3]
+        assert [command.status for command in heard] == [0xFF00, 0xFF00, 0] * 3
+        assert list(association.quirks) == ["sent a request before the response to its last one was due"]
 
 
 # back-pressure and fairness
