@@ -239,7 +239,7 @@ class Application:
         """Opens an association on which this application serves what the peer asks for.
 
         Args:
-            destination: AE title of one of the `destinations`, or an address.
+            destination: AE title of one of the `destinations`; or an `Address`.
             contexts: what to propose.
             roles: roles we want by SOP class, where they are not simply SCU.
             timeout: deadlines; a number is the default of each.
@@ -445,7 +445,7 @@ class Application:
             return
         complete = request.complete if request is not None else None
         await respond(inbound, status, comment, offending=offending, error_id=error_id, complete=complete)
-        for call in request.after_calls if request is not None else ():
+        for call in request.after_calls if request is not None and not status.is_failure else ():
             self.spawn(self.run_after(call, inbound))
 
     async def call(self, handler: Handler, request: Request) -> Any:

@@ -105,7 +105,7 @@ class connect:  # used like a function
         identity: who asks for the association.
         extended: SOP class extended negotiation, by SOP class.
         common_extended: SOP class common extended negotiation.
-        locate: finds an address by AE title; asked first where `address` is a text.
+        locate: finds an address by AE title, which is what `address` is then where it is a text.
 
     Raises:
         ConnectFailed: the peer cannot be reached, or does not speak DICOM.
@@ -145,6 +145,9 @@ class connect:  # used like a function
         self.common_extended = common_extended
         self.socket_options = socket_options
         self.given = Given(ae_title, window, timeout, limits, ssl, strict)
+        if locate is not None and isinstance(address, str):
+            # An AE title; taken for an address, one that a peer has chosen for itself would tell us where to connect.
+            address = Address(address.strip(), "", 0)
         self.take_profile(address if isinstance(address, Peer) else Peer(Address.parse(address)))
         self.association: Association | None = None
 
@@ -221,6 +224,8 @@ class connect:  # used like a function
                 self.take_profile(found)
             elif found is not None:
                 self.take_profile(Peer(found))
+            else:
+                raise ConnectFailed(f"{self.destination!r} is not among the destinations of {self.ae_title}")
         association = self.prepare()
         await self.connect(association)
         await negotiated(association)

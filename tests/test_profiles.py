@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dicomio import Address, Application, Client, Limits, Peer, Timeout, connect, load_peers, serve, sop
+from dicomio import Address, Application, Client, ConnectFailed, Limits, Peer, Timeout, connect, load_peers, serve, sop
 
 PEERS = """
 [archive]
@@ -88,3 +88,10 @@ async def test_a_destination_may_be_a_profile() -> None:
             assert await association.echo() > 0
             assert association.local.ae_title == "SPECIAL"
             assert association.window.size == 4
+
+
+@pytest.mark.parametrize("title", ["NOBODY", "@127.0.0.1:1", "X@127.0.0.1:1"])
+async def test_an_ae_title_that_is_no_destination_is_never_taken_for_an_address(title: str) -> None:
+    ours = Application("OURS", destinations={"ARCHIVE": "ARCHIVE@127.0.0.1:1"})
+    with pytest.raises(ConnectFailed, match="is not among the destinations of OURS"):
+        await ours.connect(title, contexts=[sop.Verification])

@@ -65,7 +65,9 @@ class Request:
         return None
 
     def after(self, func: Callable[P, object], /, *args: P.args, **kwargs: P.kwargs) -> None:
-        """Has a function called once the response has left: an async one in the event loop, another one in a thread.
+        """Has a function called once the response has left, unless that is a failure.
+
+        An async function is called in the event loop, another one in a thread.
 
         It runs on even where the association ends, and is waited for when the server closes.
         """

@@ -250,10 +250,12 @@ class PerformedStepProvider:
 
     async def report(self, destination: str | Address, uid: str, event: StepEvent) -> None:
         """Reports an event on an association of our own, again and again until it is heard or time is up."""
+        # An AE title is looked up; what has the form of an address was given as one.
+        target = Address.parse(destination) if "@" in str(destination) else destination
         for pause in (*self.retries, None):
             try:
                 async with self.app.connect(
-                    destination,
+                    target,
                     contexts=[ModalityPerformedProcedureStepNotification],
                     roles={ModalityPerformedProcedureStepNotification: Role.SCP},
                 ) as association:
