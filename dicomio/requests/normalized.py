@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from pydicom.dataset import Dataset
+from pydicom.tag import Tag
 from pydicom.uid import generate_uid
 
 from dicomio.datasets import decode, encode
@@ -136,9 +137,9 @@ class GetRequest(NormalizedRequest):
         if not self.attribute_identifiers:
             return attributes
         # PS3.3 C.12.1.1.2: texts cannot be read without their character set, whether it was asked for or not.
-        wanted = [tag for tag in (SPECIFIC_CHARACTER_SET, *self.attribute_identifiers) if tag in attributes]
+        wanted = (Tag(tag) for tag in (SPECIFIC_CHARACTER_SET, *self.attribute_identifiers) if tag in attributes)
         self.missing = tuple(tag for tag in self.attribute_identifiers if tag not in attributes)
-        return Dataset({tag: attributes[tag] for tag in wanted})  # type: ignore[arg-type]
+        return Dataset({tag: attributes[tag] for tag in wanted})
 
     def complete(self, response: Command) -> bytes | None:
         """Adds the attributes; those that do not exist are listed (PS3.7 10.1.2.1.7)."""

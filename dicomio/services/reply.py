@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from dicomio.dimse import DimseProvider
-from dicomio.errors import DicomError, StatusError
+from dicomio.errors import DicomError, InvalidInstance, StatusError
 from dicomio.operations import Inbound, Reply
 from dicomio.sop import statuses_of
 from dicomio.status import Status
@@ -143,7 +143,12 @@ async def respond(
             status, comment = Status.CANNOT_UNDERSTAND, "no data set"
     response = response_to(inbound, status, comment, offending=offending)
     response.error_id = error_id
-    data = complete(response) if complete is not None else None
+    data: bytes | None = None
+    try:
+        data = complete(response) if complete is not None else None
+    except InvalidInstance as error:
+        logger.error("%s: what a handler returned cannot be sent: %s", inbound.provider.peer, error)
+        response = response_to(inbound, Status.PROCESSING_FAILURE, "the response cannot be encoded")
     response.has_data_set = data is not None
     inbound.answer(response, data)
     if inbound.provider.protocol.writing_paused:
