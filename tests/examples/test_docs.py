@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 import dicomio
+
+# Imported here, since a page runs in an event loop, and importing reads files.
+import dicomio.archive
 from dicomio import dataset
 from dicomio.sop import ComputedRadiographyImageStorage, CTImageStorage, MRImageStorage
 from tests.examples.conftest import Archive, Redirect
