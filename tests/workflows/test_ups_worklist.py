@@ -184,6 +184,7 @@ async def test_an_exception_cancels_the_step() -> None:
 
         async def work() -> None:
             async with step:
+                step.discontinuation = "110501", "DCM", "Equipment failure"
                 await step.report(40, "half way")
                 raise ZeroDivisionError
 
@@ -194,6 +195,7 @@ async def test_an_exception_cancels_the_step() -> None:
     # What has happened before is still told.
     assert (item.ProcedureStepProgress, item.ReasonForCancellation) == (40, "ZeroDivisionError")
     assert item.ProcedureStepCancellationDateTime
+    assert code_of(item.ProcedureStepDiscontinuationReasonCodeSequence) == step.discontinuation
     report = manager.events[-1]
     assert isinstance(report, UPSStateReport)
     assert report.reason == "ZeroDivisionError"

@@ -61,6 +61,8 @@ class UPSStep:
         performed: the item of Unified Procedure Step Performed Procedure Sequence (0074,1216) that completing sends;
             add to it what you like.
         progress: the item of Procedure Step Progress Information Sequence (0074,1002) as it was last sent.
+        discontinuation: the code of the reason that is told where an exception cancels it, see PS3.16 CID 9300 and
+            9301; unspecified unless you say.
         state: SCHEDULED before the block, IN PROGRESS in it, and then how it ended.
     """
 
@@ -84,6 +86,7 @@ class UPSStep:
         self.attributes = Dataset()
         self.performed = Dataset()
         self.progress = Dataset()
+        self.discontinuation: Code = UNSPECIFIED_REASON
         self.state = UPSState.SCHEDULED
 
     async def __aenter__(self) -> Self:
@@ -170,19 +173,19 @@ class UPSStep:
         await self.update(UnifiedProcedureStepPerformedProcedureSequence=self.performed)
         await self._end(UPSState.COMPLETED)
 
-    async def cancel(self, reason: str = "", code: Code = UNSPECIFIED_REASON) -> None:
+    async def cancel(self, reason: str = "", code: Code | None = None) -> None:
         """Sets the state to CANCELED, as an exception in the block of `claim` does.
 
         Args:
             reason: Reason For Cancellation (0074,1238).
-            code: for Procedure Step Discontinuation Reason Code Sequence (0074,100E), see PS3.16 CID 9300 and 9301.
+            code: for Procedure Step Discontinuation Reason Code Sequence (0074,100E); `discontinuation` by default.
 
         Raises:
             StatusError: the peer answered with a Failure status; the step stays IN PROGRESS.
             DicomError: the association is over or could not be opened.
         """
         self.progress.ProcedureStepCancellationDateTime = date_time(datetime.now().astimezone())
-        self.progress.ProcedureStepDiscontinuationReasonCodeSequence = [code_item(code)]
+        self.progress.ProcedureStepDiscontinuationReasonCodeSequence = [code_item(code or self.discontinuation)]
         if reason:
             self.progress.ReasonForCancellation = reason
         await self.update(ProcedureStepProgressInformationSequence=self.progress)
