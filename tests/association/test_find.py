@@ -111,6 +111,14 @@ async def test_an_identifier_that_cannot_be_encoded_is_not_sent() -> None:
         await check_usable(association, peer)
 
 
+async def test_a_request_that_cannot_be_encoded_leaves_its_place_to_others() -> None:
+    async with asking() as (association, peer):
+        with pytest.raises(LocalProtocolError, match="Priority"):
+            await association.find(WANTED, priority=70_000)
+        assert association.pending == {}
+        await check_usable(association, peer)
+
+
 async def test_nothing_is_sent_before_it_is_asked_for() -> None:
     async with asking() as (association, peer):
         matches = association.find(WANTED)

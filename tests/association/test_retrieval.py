@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset
 
 import dicomio
 from dicomio import (
+    PATIENT_ROOT,
     STUDY_ROOT,
     Address,
     Application,
@@ -19,6 +20,7 @@ from dicomio import (
     FindRequest,
     NoPresentationContext,
     Progress,
+    Proposal,
     Refused,
     RetrieveRequest,
     Status,
@@ -30,6 +32,7 @@ from dicomio import (
 )
 from dicomio.datasets import Instance
 from dicomio.identifiers import dataset
+from dicomio.sop import COMPOSITE_INSTANCE_ROOT
 from tests.association.peers import CT, MemoryClient, instance, leftovers, settled, started, until
 from tests.association.querying import STUDY, STUDY_UID, Receiver, finding, giving, objects, retrieving, uid
 
@@ -358,3 +361,64 @@ async def test_cancelled_in_the_middle_the_client_still_serves() -> None:
             await taking
         assert len(await take_all(client, archive)) == 20
         await settled()
+
+
+async def test_a_peer_that_accepts_get_and_no_storage_on_our_association() -> None:
+    """Nothing could come by C-GET: it has to be a C-MOVE after all."""
+    app = giving(objects(2))
+
+    @app.on_associate
+    async def refuse_storage(proposal: Proposal) -> None:
+        for context in proposal.pdu.contexts:
+            if context.abstract_syntax in sop.STORAGE:
+                proposal.refuse(context.id)
+
+    async with served(app) as archive, archive.client() as client:
+        assert [each.move_originator for each in await take_all(client, archive)] == ["VIEWER", "VIEWER"]
+
+
+async def test_a_model_without_queries() -> None:
+    """Nobody can be asked for SOP classes, so that every one is proposed."""
+    app = Application("APP")
+
+    @app.get(COMPOSITE_INSTANCE_ROOT)
+    async def retrieve(request: RetrieveRequest) -> Sequence[Instance]:
+        return objects(1)
+
+    wanted = query("IMAGE", StudyInstanceUID=STUDY_UID, SOPInstanceUID=uid(0))
+    async with served(app) as archive, archive.client() as client:
+        async with client.retrieve(wanted, model=COMPOSITE_INSTANCE_ROOT, **archive.options) as retrieval:
+            assert [each.sop_instance_uid async for each in retrieval] == [uid(0)]
+        async with client.get(wanted, model=COMPOSITE_INSTANCE_ROOT) as retrieval:
+            assert [each.sop_instance_uid async for each in retrieval] == [uid(0)]
+
+
+async def test_the_patient_is_named_where_the_model_wants_it() -> None:
+    """PS3.4 C.4.1.3.1: below the level of the patient a query of Patient Root names its Patient ID."""
+    asked: list[Dataset] = []
+    app = Application("APP")
+
+    @app.find(PATIENT_ROOT)
+    async def find(request: FindRequest) -> Sequence[Dataset]:
+        asked.append(request.identifier)
+        return [dataset(SOPClassesInStudy=sop.CTImageStorage)]
+
+    @app.get(PATIENT_ROOT)
+    async def retrieve(request: RetrieveRequest) -> Sequence[Instance]:
+        return objects(1)
+
+    wanted = query("STUDY", PatientID="7", StudyInstanceUID=STUDY_UID)
+    async with MemoryClient(app) as client:
+        async with client.get(wanted, model=PATIENT_ROOT) as retrieval:
+            assert [each.sop_instance_uid async for each in retrieval] == [uid(0)]
+        assert proposed(client)[-1] == {sop.CTImageStorage}
+    (identifier,) = asked
+    assert (identifier.PatientID, identifier.StudyInstanceUID) == ("7", STUDY_UID)
+
+
+async def test_several_studies_are_not_asked_about() -> None:
+    app = telling(giving(objects(2)), sop.MRImageStorage)
+    wanted = query("STUDY", StudyInstanceUID=["1.2", "1.3"])
+    async with served(app) as archive, archive.client() as client:
+        async with client.retrieve(wanted, **archive.options) as retrieval:
+            assert len([each async for each in retrieval]) == 2
