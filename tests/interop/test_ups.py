@@ -155,7 +155,9 @@ async def test_a_client_finds_its_contexts(tmp_path: Path) -> None:
 async def test_we_manage(route: str, tmp_path: Path) -> None:
     require("pynetdicom")
     listening = free_port()
-    app = Application("MANAGER", destinations={"PYNETDICOM": f"PYNETDICOM@{HOST}:{listening}"})
+    # Where we do not know where it listens, there is its association only.
+    destinations = {"PYNETDICOM": f"PYNETDICOM@{HOST}:{listening}"} if route == "new" else {}
+    app = Application("MANAGER", destinations=destinations)
     provider = UPSProvider(app, retries=(0.1, 0.5, 1.0))
     events: list[UPSEvent] = []
 

@@ -33,6 +33,7 @@ from dicomio.sop import (
 from dicomio.testing import connected
 from dicomio.workflows.ups import reporting
 from tests.workflows.unified import (
+    CLASSES,
     LOCK,
     OTHER,
     UID,
@@ -538,6 +539,33 @@ async def test_events_go_to_where_the_subscriber_listens() -> None:
         await manager.provider.announce(steps_kept=True)
         await manager.settled()
     assert listener.heard[-1] == (UPSGlobalSubscriptionInstance, 4)
+
+
+async def test_who_does_not_answer_where_it_listens_is_told_on_its_own_association() -> None:
+    manager = Manager()
+    manager.app.destinations = {"WORKER": "WORKER@127.0.0.1:9"}
+    async with asking(manager) as worklist, worklist.watch() as events:
+        await worklist.create(label(), UID)
+        await until(events, is_state(UPSState.SCHEDULED))
+
+
+async def test_an_association_that_comes_later_takes_the_events() -> None:
+    manager, heard = Manager(), []
+    async with asking(manager) as worklist:
+        await worklist.subscribe(receiving_ae="WORKER")
+    worker = Application("WORKER")
+
+    @worker.n_event_report(PUSH)
+    async def hear(report: EventReport) -> None:
+        heard.append(report.sop_instance_uid)
+
+    async with connected(manager.app, client=worker, ae_title="WORKER", contexts=CLASSES) as association:
+        # It says nothing of events; that it has asked for something is enough to know that it is there.
+        with pytest.raises(StatusError):
+            await association.n_get(PUSH, UID)
+        await manager.provider.create(created(), UID)
+        await manager.settled()
+    assert heard == [UID]
 
 
 async def test_a_refused_event_is_not_repeated(caplog: pytest.LogCaptureFixture) -> None:

@@ -83,9 +83,9 @@ class Manager:
         return [str(event.information.get("ProcedureStepState", type(event).__name__)) for event in self.events]
 
     async def settled(self) -> None:
-        """Waits until everything is reported."""
-        while self.app.background:
-            await asyncio.wait(self.app.background)
+        """Waits until everything is reported, or given up."""
+        while self.app.background or self.provider.reporter.queues:
+            await asyncio.sleep(0)
 
     async def reach(self, state: UPSState | None, uid: str = UID) -> None:
         """Has a step in a state, claimed with LOCK."""

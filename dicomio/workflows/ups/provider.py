@@ -61,8 +61,8 @@ class UPSProvider:
     """Keeps a worklist of Unified Procedure Steps: serves UPS Push, Pull, Watch and Query, and sends UPS events.
 
     It watches over the states of the steps and the locks on them (PS3.4 Table CC.1.1-2), their attributes (Table
-    CC.2.5-3) and who is subscribed to what (Table CC.2.3-2). Events go to subscribers on an association on which they
-    have negotiated UPS Event, or to where `app.destinations` says that they listen.
+    CC.2.5-3) and who is subscribed to what (Table CC.2.3-2). Events go to where `app.destinations` says that a
+    subscriber listens, or else over an association of its own on which it has negotiated UPS Event.
 
     Its methods do what requests of peers do, with the same events; use them for steps of your own making.
 
@@ -263,7 +263,7 @@ class UPSProvider:
         Raises:
             Refused: there is no such step, the AE cannot be reached, there are too many, or a key is at fault.
         """
-        if ae_title not in self.reporter.associations and await self.app.locate(ae_title) is None:
+        if not await self.reporter.knows(ae_title):
             raise Refused(Status.UPS_RECEIVING_AE_UNKNOWN, f"it is not known where {ae_title} listens")
         async with self.changing:
             known = set(self.subscriptions.everyone())
@@ -401,17 +401,20 @@ class UPSProvider:
 
     async def serve_create(self, request: CreateRequest) -> Status:
         """N-CREATE."""
+        self.reporter.notice(request.association)
         _, status = await self.create(checked(request.attributes), request.sop_instance_uid)
         return status
 
     async def serve_set(self, request: SetRequest) -> Status:
         """N-SET."""
+        self.reporter.notice(request.association)
         modifications = checked(request.modifications)
         await self.modify(request.sop_instance_uid, modifications, text_of(modifications, "TransactionUID"))
         return Status.SUCCESS
 
     async def serve_get(self, request: GetRequest) -> tuple[Status, Dataset]:
         """N-GET."""
+        self.reporter.notice(request.association)
         step = without(await self.step(request.sop_instance_uid), *NOT_GIVEN)
         if any(tag not in step for tag in request.attribute_identifiers):
             return Status.REQUESTED_OPTIONAL_ATTRIBUTES_NOT_SUPPORTED, step
@@ -419,6 +422,7 @@ class UPSProvider:
 
     async def serve_action(self, request: ActionRequest) -> Status:
         """N-ACTION."""
+        self.reporter.notice(request.association)
         uid, information = request.sop_instance_uid, checked(request.information)
         if request.action_type == CHANGE_STATE:
             return await self.change_state(uid, state_wanted(information), text_of(information, "TransactionUID"))
@@ -434,8 +438,6 @@ class UPSProvider:
         if not ae_title:
             raise Refused(Status.INVALID_ARGUMENT_VALUE, "no Receiving AE")
         if request.action_type == SUBSCRIBE:
-            if ae_title == request.peer.ae_title:
-                self.reporter.listens(request.association)
             lock = text_of(information, "DeletionLock") == "TRUE"
             return await self.subscribe(ae_title, uid, lock=lock, identifier=without(information, *NO_KEYS[2:]))
         if request.action_type == SUSPEND and uid not in EVERYTHING:

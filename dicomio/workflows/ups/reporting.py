@@ -4,14 +4,15 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
 from dicomio.application import Application
 from dicomio.association import Association
-from dicomio.config import PresentationContext, Timeout
+from dicomio.config import Address, PresentationContext, Timeout
 from dicomio.errors import ConnectFailed, DicomError, InvalidInstance, StatusError
 from dicomio.opening import connect
+from dicomio.profiles import Peer
 from dicomio.sop import UnifiedProcedureStepEvent, UnifiedProcedureStepPush
 from dicomio.workflows.ups.events import UPSEvent
 
@@ -24,7 +25,11 @@ BACKLOG: Final = 100_000
 
 
 class Reporter:
-    """Sends each application entity its events in order, on an association that it has opened, or else on a new one.
+    """Sends each application entity its events in order.
+
+    "The UPS SCP opens an Association for N-EVENT-REPORT messages as necessary" (PS3.4 CC.2.3.2), if it is known where
+    the application entity listens; otherwise they go over an association of its own on which it has negotiated UPS
+    Event.
 
     Args:
         app: opens associations, and knows where application entities listen.
@@ -39,12 +44,13 @@ class Reporter:
         self.queues: dict[str, deque[UPSEvent]] = {}
         self.associations: dict[str, Association] = {}
 
-    def listens(self, association: Association) -> bool:
-        """Whether the peer takes event reports on an association that it has opened; they are sent there then."""
-        if not any(context.abstract_syntax == UnifiedProcedureStepEvent for context in association.contexts.values()):
-            return False
-        self.associations[association.peer.ae_title] = association
-        return True
+    def notice(self, association: Association) -> None:
+        """Remembers an association of a peer if events may be reported on it, and no other of the same peer is open."""
+        title = association.peer.ae_title
+        if self.open_association(title) is not None:
+            return
+        if any(context.abstract_syntax == UnifiedProcedureStepEvent for context in association.contexts.values()):
+            self.associations[title] = association
 
     def forget(self, association: Association) -> None:
         """An association is over."""
@@ -52,55 +58,75 @@ class Reporter:
         if self.associations.get(title) is association:
             del self.associations[title]
 
+    def open_association(self, ae_title: str) -> Association | None:
+        """An association that an application entity has opened, and on which it takes reports."""
+        association = self.associations.get(ae_title)
+        return association if association is not None and association.is_established else None
+
+    async def knows(self, ae_title: str) -> bool:
+        """Whether an application entity can be told of events."""
+        return self.open_association(ae_title) is not None or await self.app.locate(ae_title) is not None
+
     def post(self, ae_title: str, event: UPSEvent) -> None:
         """Has an event sent; returns at once."""
         queue = self.queues.get(ae_title)
         if queue is None:
             self.queues[ae_title] = queue = deque()
-            self.app.spawn(self.work(ae_title, queue))
+            self.app.spawn(self.attempt(ae_title, 0))
         if len(queue) >= BACKLOG:
             logger.warning("%s: too many events wait; %s is not reported", ae_title, queue.popleft())
         queue.append(event)
 
-    async def work(self, ae_title: str, queue: deque[UPSEvent]) -> None:
-        """Sends what is in a queue, and what gets into it meanwhile."""
+    async def attempt(self, ae_title: str, number: int) -> None:
+        """Sends what is in a queue, and what gets into it meanwhile; where that fails, another attempt follows."""
+        queue, again = self.queues[ae_title], False
         try:
             while queue:
-                await self.send_or_give_up(ae_title, queue)
-        finally:
-            del self.queues[ae_title]
-
-    async def send_or_give_up(self, ae_title: str, queue: deque[UPSEvent]) -> None:
-        """Tries until everything is sent, or there is no attempt left."""
-        for pause in (*self.retries, None):
-            try:
                 async with self.association(ae_title) as association:
                     await self.send(association, queue)
-                return
-            except (DicomError, TimeoutError) as error:
-                if pause is None:
-                    logger.warning("%s: %d events are not reported: %s", ae_title, len(queue), error)
-                    queue.clear()
-                    return
-                logger.info("%s: events will be reported in %s s: %s", ae_title, pause, error)
-            await asyncio.sleep(pause)
+        except (DicomError, TimeoutError) as error:
+            again = self.retry(ae_title, number, error)
+        finally:
+            if not again:
+                del self.queues[ae_title]
+
+    def retry(self, ae_title: str, number: int, error: Exception) -> bool:
+        """Plans another attempt, unless there were enough. Until then nothing waits for it, as a server that closes."""
+        if number >= len(self.retries):
+            logger.warning("%s: %d events are not reported: %s", ae_title, len(self.queues[ae_title]), error)
+            return False
+        pause = self.retries[number]
+        logger.info("%s: events will be reported in %s s: %s", ae_title, pause, error)
+        loop = asyncio.get_running_loop()
+        loop.call_later(pause, lambda: self.app.spawn(self.attempt(ae_title, number + 1)))
+        return True
 
     @asynccontextmanager
     async def association(self, ae_title: str) -> AsyncIterator[Association]:
         """An association on which an application entity takes reports."""
-        association = self.associations.get(ae_title)
-        if association is not None and association.is_established:
-            yield association
-            return
         address = await self.app.locate(ae_title)
-        if address is None:
-            raise ConnectFailed(f"{ae_title}: it is not known where this application entity listens")
-        timeout = Timeout(self.timeout, response=self.timeout)
-        contexts = [PresentationContext(UnifiedProcedureStepEvent, scu=False, scp=True)]
-        async with connect(
-            address, contexts=contexts, ae_title=self.app.ae_title, app=self.app, timeout=timeout
-        ) as association:
+        theirs = self.open_association(ae_title)
+        async with AsyncExitStack() as stack:
+            association = theirs
+            if address is not None:
+                try:
+                    association = await stack.enter_async_context(self.opening(address))
+                except DicomError:
+                    if theirs is None:
+                        raise
+            if association is None:
+                raise ConnectFailed(f"{ae_title}: it is not known where this application entity listens")
             yield association
+
+    def opening(self, address: Address | Peer) -> connect:
+        """An association with an application entity that listens, where we are SCP of UPS Event."""
+        return connect(
+            address,
+            contexts=[PresentationContext(UnifiedProcedureStepEvent, scu=False, scp=True)],
+            ae_title=self.app.ae_title,
+            app=self.app,
+            timeout=Timeout(self.timeout, response=self.timeout),
+        )
 
     async def send(self, association: Association, queue: deque[UPSEvent]) -> None:
         """Sends events until there is none; what is refused is not sent again."""
