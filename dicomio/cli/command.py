@@ -5,15 +5,19 @@ import os
 import sys
 from argparse import SUPPRESS, ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final, NoReturn
 
 from dicomio import DicomError, __version__
-from dicomio.cli import demo, echoscu, findscu, getscu, movescu, storescp, storescu
+from dicomio.cli import demo, echoscu, findscu, getscu, movescu, qrscp, serve, storescp, storescu
 from dicomio.cli.errors import UsageError
 from dicomio.cli.options import TOOLS, Option, Tool, arguments_of, options_of
 from dicomio.cli.output import Output, complain, printable
 
 __all__ = ["main", "parse"]
+
+# Between the words of a value that has more than one; no argument can contain it.
+SEPARATOR: Final = "\0"
 
 DONE: Final = 0
 REFUSED: Final = 1
@@ -26,6 +30,8 @@ RUN: Final[Mapping[str, Callable[[Namespace, Output], int]]] = {
     "findscu": findscu.run,
     "getscu": getscu.run,
     "movescu": movescu.run,
+    "qrscp": qrscp.run,
+    "serve": serve.run,
     "storescp": storescp.run,
     "storescu": storescu.run,
 }
@@ -179,10 +185,11 @@ def canonical(words: Sequence[str], options: Sequence[Option]) -> Iterator[str]:
             yield inline(word, by_spelling)
         elif not option.value:
             yield option.long
-        elif (value := next(remaining, None)) is None:
-            raise UsageError(f"option {word} needs a value ({option.value})")
         else:
-            yield f"{option.long}={value}"
+            found = list(islice(remaining, option.words))
+            if len(found) < option.words:
+                raise UsageError(f"option {word} needs a value ({option.value})")
+            yield f"{option.long}={SEPARATOR.join(found)}"
     if any(word.startswith(("-", "+")) for word in rest):
         yield "--"
     yield from rest

@@ -6,6 +6,7 @@ from argparse import Namespace
 from dicomio import Address, DicomError, connect
 from dicomio.cli.output import Output
 from dicomio.cli.scu import ae_title_of, complete, limits_of, peer_of, timeout_of, told
+from dicomio.cli.security import client_tls, identity_of, require_response
 from dicomio.sop import Verification
 
 __all__ = ["run"]
@@ -29,7 +30,11 @@ async def echo(args: Namespace, peer: Address, output: Output) -> int:
         ae_title=ae_title_of(args, "echoscu"),
         timeout=timeout_of(args),
         limits=limits_of(args),
+        ssl=client_tls(args),
+        identity=identity_of(args),
+        window=args.window,
     ) as association:
+        require_response(association)
         for number in range(1, args.repeat + 1):
             # The clock of an event loop may count milliseconds only.
             started = time.perf_counter()

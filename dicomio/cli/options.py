@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 
 from dicomio import sop
 from dicomio.cli import values
+from dicomio.tls import Profile
 
 __all__ = ["ARGUMENTS", "OPTIONS", "TOOLS", "Argument", "Option", "Tool", "arguments_of", "options_of"]
 
@@ -67,6 +68,7 @@ class Option:
         const: the value that an option without a value stands for.
         default: the value where the option is not given.
         action: what argparse does, where that is not to store a value; `append` collects those of several options.
+        words: how many words its value has.
     """
 
     spellings: tuple[str, ...]
@@ -79,6 +81,7 @@ class Option:
     const: object = True
     default: object = None
     action: str = ""
+    words: int = 1
 
     @property
     def long(self) -> str:
@@ -98,6 +101,8 @@ TOOLS: Final = (
     Tool("findscu", "Asks a peer for what matches a query (C-FIND) and prints the matches as they come."),
     Tool("movescu", "Has a peer send objects to a destination that it knows (C-MOVE)."),
     Tool("getscu", "Retrieves objects from a peer and writes them to files (C-GET)."),
+    Tool("qrscp", "Keeps objects in an archive, to be queried and retrieved (Query/Retrieve SCP).", serves=True),
+    Tool("serve", "Serves a dicomio.Application of yours.", serves=True),
     Tool("demo", "Sends a study to a server of its own on this machine and compares every byte of what was stored."),
 )
 
@@ -110,7 +115,10 @@ QUERIES: Final = (*FIND, *RETRIEVE)
 REPEATED: Final = ("echoscu", "storescu")
 SCUS: Final = (*REPEATED, *QUERIES)
 SCP: Final = ("storescp",)
-NETWORK: Final = (*SCUS, *SCP)
+ARCHIVE: Final = ("qrscp",)
+SERVE: Final = ("serve",)
+SCPS: Final = (*SCP, *ARCHIVE, *SERVE)
+NETWORK: Final = (*SCUS, *SCPS)
 
 GENERAL: Final = "general options"
 CONNECTION: Final = "network options"
@@ -121,6 +129,8 @@ SYNTAX: Final = "transfer syntax options"
 OUTPUT: Final = "output options"
 TESTING: Final = "options for testing peers"
 EVENTS: Final = "event options"
+IDENTITY: Final = "user identity options"
+SECURITY: Final = "TLS options"
 
 UNCOMPRESSED: Final = (sop.ExplicitVRLittleEndian, sop.ExplicitVRBigEndian, sop.ImplicitVRLittleEndian)
 
@@ -168,7 +178,15 @@ ARGUMENTS: Final = (
     Argument("PORT", "TCP port of the peer", SCUS, convert=values.port),
     Argument("PATH", "DICOM file, or directory with +sd", STORE, "+"),
     Argument("QUERYFILE", "DICOM file with the keys of a query; each is one operation", QUERIES, "*"),
-    Argument("PORT", "TCP port (11112), 0 for any that is free", SCP, "?", convert=values.server_port, default=11112),
+    Argument(
+        "PORT",
+        "TCP port (11112), 0 for any that is free",
+        (*SCP, *ARCHIVE),
+        "?",
+        convert=values.server_port,
+        default=11112,
+    ),
+    Argument("APPLICATION", "MODULE:APP, where APP is a dicomio.Application", SERVE),
 )
 
 OPTIONS: Final = (
@@ -225,15 +243,125 @@ OPTIONS: Final = (
         values.max_pdu,
         default=262_144,
     ),
-    Option(("--repeat",), "do it this often (1)", REPEATED, CONNECTION, "NUMBER", values.count, default=1),
-    Option(("--abort",), "abort the association instead of releasing it", REPEATED, CONNECTION, default=False),
     Option(
-        ("--max-associations",),
-        "associations at once; more are rejected (1000)",
-        SCP,
+        ("--window",),
+        "operations to have outstanding; not negotiated by default",
+        SCUS,
         CONNECTION,
         "NUMBER",
         values.count,
+    ),
+    Option(("--repeat",), "do it this often (1)", REPEATED, CONNECTION, "NUMBER", values.count, default=1),
+    Option(("--abort",), "abort the association instead of releasing it", REPEATED, CONNECTION, default=False),
+    Option(
+        ("--port",),
+        "TCP port (11112), 0 for any that is free",
+        SERVE,
+        CONNECTION,
+        "NUMBER",
+        values.server_port,
+        default=11112,
+    ),
+    Option(("--host",), "address to listen on (all)", SERVE, CONNECTION, "ADDRESS", values.host),
+    Option(("--workers",), "processes that share the port (1)", SCPS, CONNECTION, "NUMBER", values.count, default=1),
+    Option(
+        ("--max-associations",),
+        "associations at once; more are rejected (1000)",
+        SCPS,
+        CONNECTION,
+        "NUMBER",
+        values.count,
+    ),
+    Option(("--index",), "URL of the index (SQLite in the archive)", ARCHIVE, OUTPUT, "URL"),
+    Option(
+        ("--peer",),
+        "a move destination: AET=HOST:PORT",
+        ARCHIVE,
+        CONNECTION,
+        "PEER",
+        values.destination,
+        action="append",
+    ),
+    Option(
+        ("--worklist",),
+        "a folder of DICOM files, one for each scheduled procedure step",
+        ARCHIVE,
+        INPUT,
+        "DIRECTORY",
+    ),
+    Option(("-usr", "--user"), "user name", SCUS, IDENTITY, "NAME"),
+    Option(("-pwd", "--password"), "passcode of the user", SCUS, IDENTITY, "PASSCODE"),
+    Option(("-epw", "--empty-password"), "an empty passcode", SCUS, IDENTITY, default=False),
+    Option(("-kt", "--kerberos"), "file with a Kerberos ticket", SCUS, IDENTITY, "FILE"),
+    Option(("--saml",), "file with a SAML assertion", SCUS, IDENTITY, "FILE"),
+    Option(("--jwt",), "file with a JSON Web Token", SCUS, IDENTITY, "FILE"),
+    Option(
+        ("-rsp", "--pos-response"),
+        "expect a positive response",
+        SCUS,
+        IDENTITY,
+        name="positive_response",
+        default=False,
+    ),
+    Option(
+        ("+tls", "--enable-tls"),
+        "speak TLS with this private key and certificate (PEM files)",
+        NETWORK,
+        SECURITY,
+        "KEY CERTIFICATE",
+        values.two,
+        name="tls",
+        words=2,
+    ),
+    Option(
+        ("+tla", "--anonymous-tls"),
+        "speak TLS without a certificate of our own",
+        SCUS,
+        SECURITY,
+        default=False,
+    ),
+    Option(("+cf", "--add-cert-file"), "trust the certificates in a file", NETWORK, SECURITY, "FILE", action="append"),
+    Option(
+        ("+cd", "--add-cert-dir"),
+        "trust the certificates in a directory",
+        NETWORK,
+        SECURITY,
+        "DIRECTORY",
+        action="append",
+    ),
+    Option(
+        ("-rc", "--require-peer-cert"),
+        "refuse peers without a certificate that is trusted (default)",
+        NETWORK,
+        SECURITY,
+        name="peer_certificate",
+        const="require",
+    ),
+    Option(
+        ("-vc", "--verify-peer-cert"),
+        "verify the certificate of a peer that has one",
+        SCPS,
+        SECURITY,
+        name="peer_certificate",
+        const="verify",
+    ),
+    Option(
+        ("-ic", "--ignore-peer-cert"),
+        "take no notice of the certificate of the peer",
+        NETWORK,
+        SECURITY,
+        name="peer_certificate",
+        const="ignore",
+    ),
+    Option(("+pw", "--use-passwd"), "password of the private key", NETWORK, SECURITY, "PASSWORD"),
+    Option(("-pw", "--null-passwd"), "the private key has no password", NETWORK, SECURITY, default=False),
+    *(
+        Option(spellings, meaning, NETWORK, SECURITY, name="tls_profile", const=profile)
+        for spellings, meaning, profile in (
+            (("+py", "--profile-bcp195-nd"), "non-downgrading BCP 195 profile (default)", Profile.NON_DOWNGRADING),
+            (("+px", "--profile-bcp195"), "BCP 195 profile", Profile.BCP_195),
+            (("+pz", "--profile-bcp195-ex"), "extended BCP 195 profile", Profile.EXTENDED),
+        )
     ),
     Option(("-pm", "--promiscuous"), "accept any SOP class, private ones too", SCP, CONNECTION, default=False),
     Option(
@@ -302,8 +430,8 @@ OPTIONS: Final = (
     *syntax_options("+", "prefer", "storescp", "implicit"),
     Option(
         ("-od", "--output-directory"),
-        "where files are written (the current directory; demo: nowhere that stays; findscu: implies -X)",
-        (*SCP, *QUERIES, "demo"),
+        "where files are written (here; demo: nowhere that stays; findscu: implies -X; qrscp: ./archive)",
+        (*SCP, *ARCHIVE, *QUERIES, "demo"),
         OUTPUT,
         "DIRECTORY",
     ),

@@ -2,13 +2,14 @@
 
 import asyncio
 from argparse import Namespace
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from dicomio import Address, Client, Limits, Timeout
+from dicomio import Address, Association, Client, DicomError, Limits, PresentationContext, Timeout
 from dicomio.cli.errors import UsageError
+from dicomio.cli.security import client_tls, identity_of, require_response
 from dicomio.server import loop_factory
 
 __all__ = ["ae_title_of", "complete", "directory_of", "limits_of", "peer_of", "timeout_of", "told", "visiting"]
@@ -52,13 +53,34 @@ def directory_of(args: Namespace) -> Path:
     return directory
 
 
+class Visitor(Client):
+    """A client that wants its user identity answered, where that was asked for."""
+
+    async def open(self, contexts: Sequence[PresentationContext]) -> Association:
+        association = await super().open(contexts)
+        try:
+            require_response(association)
+        except DicomError:
+            await association.release()
+            raise
+        return association
+
+
 @asynccontextmanager
 async def visiting(args: Namespace, tool: str) -> AsyncIterator[Client]:
     """The peer as a client, for as long as the block runs.
 
     Associations are released whatever ends the block, an interrupt too: only who does not answer is aborted.
     """
-    client = Client(peer_of(args), ae_title=ae_title_of(args, tool), timeout=timeout_of(args), limits=limits_of(args))
+    client = Visitor(
+        peer_of(args),
+        ae_title=ae_title_of(args, tool),
+        timeout=timeout_of(args),
+        limits=limits_of(args),
+        ssl=client_tls(args),
+        identity=identity_of(args),
+        window=args.window,
+    )
     grace: float | None = GRACE
     try:
         yield client

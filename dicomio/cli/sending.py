@@ -20,6 +20,7 @@ from dicomio import (
 )
 from dicomio.cli.output import Bar
 from dicomio.cli.plan import Batch, target_of
+from dicomio.cli.security import require_response
 from dicomio.datasets import convert
 
 __all__ = ["Outcome", "Transfer"]
@@ -110,8 +111,12 @@ class Transfer:
             while not self.halted and (batch := self.next_batch()) is not None:
                 async with self.opener(tuple(batch.contexts)) as association:
                     logger.info("association with %s", association.peer)
+                    require_response(association)
                     left = self.left
-                    await self.send_batch(association, batch)
+                    async with asyncio.TaskGroup() as lanes:
+                        # As many as the peer takes at once; one where that was not negotiated (PS3.7 D.3.3.3).
+                        for _ in range(association.window.size):
+                            lanes.create_task(self.send_batch(association, batch))
                     if self.left == left and association.ended is not None:
                         # It would be the same with the next one, and the one after that.
                         raise association.ended.with_traceback(None)

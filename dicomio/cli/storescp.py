@@ -13,27 +13,22 @@ from dicomio import (
     Application,
     AssociationRejected,
     Instance,
-    Limits,
     Proposal,
     Refused,
-    Server,
     Status,
     StoreRequest,
-    Timeout,
-    serve,
 )
 from dicomio.cli.errors import UsageError
 from dicomio.cli.hooks import Hook, Runner, values_for
 from dicomio.cli.output import Output
+from dicomio.cli.serving import serve_application
 from dicomio.cli.studies import Facts, Studies, Study, facts_of
 from dicomio.datasets import safe_name
-from dicomio.server import run as run_server
 
 __all__ = ["StoreSCP", "run"]
 
 logger = logging.getLogger("dicomio.cli.storescp")
 
-IDLE: Final = 600.0
 # Seconds that commands get to end when the server does.
 GRACE: Final = 30.0
 
@@ -41,25 +36,7 @@ GRACE: Final = 30.0
 def run(args: Namespace, output: Output) -> int:
     """Runs the tool."""
     scp = StoreSCP(args, output)
-    server = serve(
-        scp.application(),
-        # With port 0 the system would choose another port for each kind of address.
-        host="0.0.0.0" if args.port == 0 else None,
-        port=args.port,
-        timeout=Timeout(
-            artim=args.acse_timeout,
-            release=args.acse_timeout,
-            response=args.dimse_timeout,
-            idle=args.dimse_timeout or IDLE,
-        ),
-        limits=Limits(max_pdu=args.max_pdu, associations=args.max_associations),
-    )
-    try:
-        run_server(server, scp.started)
-    except OSError as error:
-        output.error(f"cannot listen on port {args.port}: {error.strerror or error}", error)
-        return 1
-    return 0
+    return serve_application(scp.application(), args, output)
 
 
 class StoreSCP:
@@ -103,12 +80,6 @@ class StoreSCP:
         yield
         await self.studies.close()
         await self.runner.close(GRACE)
-
-    def started(self, server: Server) -> None:
-        """Says where it listens; scripts wait for this line."""
-        address = next((address for address in server.addresses if ":" not in address.host), server.addresses[0])
-        host = f"[{address.host}]" if ":" in address.host else address.host
-        self.output.line(f"listening on {host}:{address.port}")
 
     async def screen(self, proposal: Proposal) -> None:
         """Rejects associations as the options for testing say."""

@@ -11,6 +11,7 @@ from dicomio.cli.inputs import Unreadable, named_files, read_heads
 from dicomio.cli.output import Output
 from dicomio.cli.plan import batches_of
 from dicomio.cli.scu import ae_title_of, complete, limits_of, peer_of, timeout_of, told
+from dicomio.cli.security import client_tls, identity_of
 from dicomio.cli.sending import Outcome, Transfer
 
 __all__ = ["run"]
@@ -31,6 +32,8 @@ class StoreSCU:
         self.args = args
         self.output = output
         self.peer: Address = peer_of(args)
+        self.tls = client_tls(args)
+        self.identity = identity_of(args)
         self.stored = 0
         self.failures: list[Outcome] = []
 
@@ -84,6 +87,9 @@ class StoreSCU:
             ae_title=ae_title_of(self.args, "storescu"),
             timeout=timeout_of(self.args),
             limits=limits_of(self.args),
+            ssl=self.tls,
+            identity=self.identity,
+            window=self.args.window,
         )
 
     def report(self, outcome: Outcome) -> None:

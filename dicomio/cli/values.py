@@ -3,6 +3,7 @@
 import math
 from argparse import ArgumentTypeError
 
+from dicomio import Address
 from dicomio.cli.keys import Key, read_key
 
 __all__ = [
@@ -122,3 +123,20 @@ def key(text: str) -> Key:
         return read_key(text)
     except ValueError as error:
         raise ArgumentTypeError(str(error)) from None
+
+
+def two(text: str) -> tuple[str, str]:
+    """Two words, which arrive with a NUL between them."""
+    first, _, second = text.partition("\0")
+    return first, second
+
+
+def destination(text: str) -> Address:
+    """`AET=HOST:PORT`."""
+    title, equals, address = text.partition("=")
+    if not equals:
+        raise ArgumentTypeError(f"{text!r} is not AET=HOST:PORT")
+    try:
+        return Address.parse(f"{title}@{address}")
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from error

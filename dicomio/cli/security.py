@@ -1,0 +1,125 @@
+"""What the options about TLS and user identity come to."""
+
+import ssl
+from argparse import Namespace
+from pathlib import Path
+
+from dicomio import Association, DicomError, Identity, tls
+from dicomio.cli.errors import UsageError
+
+__all__ = ["client_tls", "identity_of", "require_response", "server_tls"]
+
+
+def client_tls(args: Namespace) -> ssl.SSLContext | None:
+    """The context for associations that we open; `None` where none of the TLS options is given.
+
+    Raises:
+        UsageError: a file cannot be used.
+    """
+    if args.tls is None and not args.anonymous_tls:
+        return None
+    key, certificate = args.tls or (None, None)
+    try:
+        return tls.client_context(
+            ca=authorities(args),
+            certificate=certificate,
+            key=key,
+            password=password_of(args),
+            verify=args.peer_certificate != "ignore",
+            profile=args.tls_profile or tls.Profile.NON_DOWNGRADING,
+        )
+    except OSError as error:
+        raise UsageError(f"TLS: {why(error)}") from error
+
+
+def server_tls(args: Namespace) -> ssl.SSLContext | None:
+    """The context for associations that others open; `None` where none of the TLS options is given.
+
+    Raises:
+        UsageError: a file cannot be used.
+    """
+    if args.tls is None:
+        return None
+    key, certificate = args.tls
+    wanted = args.peer_certificate or "require"
+    trusted = authorities(args) if wanted != "ignore" else None
+    if wanted == "require" and trusted is None:
+        raise UsageError("option +tls needs +cf or +cd to know whose certificates to accept, or -ic to ask for none")
+    try:
+        return tls.server_context(
+            certificate,
+            key,
+            password=password_of(args),
+            ca=trusted,
+            required=wanted == "require",
+            profile=args.tls_profile or tls.Profile.NON_DOWNGRADING,
+        )
+    except OSError as error:
+        raise UsageError(f"TLS: {why(error)}") from error
+
+
+def authorities(args: Namespace) -> list[str] | None:
+    """Files and directories of the CAs that are trusted; `None` for those of the system."""
+    found = [*(args.add_cert_file or ()), *(args.add_cert_dir or ())]
+    return found or None
+
+
+def password_of(args: Namespace) -> str | None:
+    """The password of the private key."""
+    return "" if args.null_passwd else args.use_passwd
+
+
+def why(error: OSError) -> str:
+    """What is wrong with a file."""
+    if isinstance(error, ssl.SSLError):
+        return error.reason or "a certificate or key cannot be used"
+    return f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
+
+
+def identity_of(args: Namespace) -> Identity | None:
+    """The user identity to propose; `None` where no option asks for one.
+
+    Raises:
+        UsageError: options contradict each other, or a file cannot be read.
+    """
+    given = [name for name in ("user", "kerberos", "saml", "jwt") if getattr(args, name) is not None]
+    if len(given) > 1:
+        raise UsageError("one of -usr, -kt, --saml and --jwt can be given")
+    if not given:
+        if args.password is not None or args.empty_password:
+            raise UsageError("options -pwd and -epw need -usr")
+        return None
+    wanted = args.positive_response
+    match given[0]:
+        case "user":
+            password = "" if args.empty_password else args.password
+            return Identity.username(args.user, password, positive_response=wanted)
+        case "kerberos":
+            return Identity.kerberos(read(args.kerberos), positive_response=wanted)
+        case "saml":
+            return Identity.saml(read(args.saml), positive_response=wanted)
+        case _:
+            return Identity.jwt(read(args.jwt).strip(), positive_response=wanted)
+
+
+def require_response(association: Association) -> None:
+    """Looks whether a peer has answered the user identity, where an answer was wanted.
+
+    Raises:
+        DicomError: it has not.
+    """
+    identity, agreement = association.identity, association.agreement
+    if identity is not None and identity.positive_response and agreement and agreement.identity_response is None:
+        raise DicomError(f"{association.peer} did not answer the user identity")
+
+
+def read(path: str) -> bytes:
+    """A file with a ticket, an assertion or a token.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
