@@ -218,12 +218,12 @@ def test_wrong_usage(tool: Tool, words: list[str], reason: str) -> None:
     assert reason in err
 
 
-def test_peer_that_aborts(tool: Tool, receiver: Receive, study: list[Path]) -> None:
-    async def handler(request: RetrieveRequest) -> AsyncIterator[Path]:
-        yield study[0]
+def test_peer_that_aborts(tool: Tool) -> None:
+    def handler(request: RetrieveRequest) -> list[Path]:
         request.association.abort()
+        return []
 
-    code, out, err = ask(tool, Archive(handler, receiver().port).app, *KEYS)
+    code, out, err = ask(tool, Archive(handler, 9).app, *KEYS)
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert err.startswith("dicomio movescu: PEER aborted")
 
