@@ -1,8 +1,8 @@
 """Query and retrieve SCU made with odil, for the interpreter that the system's odil belongs to.
 
-Usage: odil_query_scu.py OPERATION PORT CALLED-AE-TITLE DESTINATION INCOMING-PORT < TASKS, where OPERATION is find, move
-or get, and TASKS is JSON: one `{"directory", "identifier", "sop_class"}` for each request. What is found or retrieved
-is written into the directory.
+Usage: odil_query_scu.py OPERATION PORT CALLED-AE-TITLE < TASKS, where OPERATION is find, move or get, and TASKS is
+JSON: one `{"directory", "identifier", "sop_class", "destination"}` for each request. What is found or got is written
+into the directory.
 """
 
 import json
@@ -45,7 +45,7 @@ def associate(port: int, called: str, sop_class: str, storage: list[str]) -> Any
     return association
 
 
-def perform(operation: str, association: Any, task: dict[str, str], destination: str, incoming: int) -> None:
+def perform(operation: str, association: Any, task: dict[str, Any]) -> None:
     """Do what one task says."""
     with odil.open(task["identifier"], "rb") as stream:
         _, identifier = odil.Reader.read_file(stream)
@@ -57,8 +57,7 @@ def perform(operation: str, association: Any, task: dict[str, str], destination:
     elif operation == "move":
         scu = odil.MoveSCU(association)
         scu.set_affected_sop_class(task["sop_class"])
-        scu.set_move_destination(destination)
-        scu.set_incoming_port(incoming)
+        scu.set_move_destination(task["destination"])
         scu.move(identifier, write, lambda response: None)
     else:
         scu = odil.GetSCU(association)
@@ -68,10 +67,10 @@ def perform(operation: str, association: Any, task: dict[str, str], destination:
 
 def main() -> None:
     """Do every task, on an association of its own."""
-    operation, port, called, destination, incoming = sys.argv[1:]
+    operation, port, called = sys.argv[1:]
     for task in json.load(sys.stdin):
         association = associate(int(port), called, task["sop_class"], STORAGE if operation == "get" else [])
-        perform(operation, association, task, destination, int(incoming))
+        perform(operation, association, task)
         association.release()
 
 

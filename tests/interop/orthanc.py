@@ -6,6 +6,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tests.interop.processes import ScuResult, free_port, program, running
@@ -64,7 +65,13 @@ class Orthanc:
             return body
 
 
-def _configuration(port: int, http_port: int, ae_title: str, modalities: Mapping[str, Sequence[Any]]) -> str:
+def _configuration(
+    port: int,
+    http_port: int,
+    ae_title: str,
+    modalities: Mapping[str, Sequence[Any]],
+    options: Mapping[str, Any],
+) -> str:
     return json.dumps(
         {
             "Name": ae_title,
@@ -87,18 +94,26 @@ def _configuration(port: int, http_port: int, ae_title: str, modalities: Mapping
             "StorageDirectory": "storage",
             "IndexDirectory": "storage",
             "Plugins": [],
+            **options,
         }
     )
 
 
 @contextmanager
 def orthanc(
-    workdir: Path, ae_title: str, modalities: Mapping[str, Sequence[Any]], port: int | None = None
+    workdir: Path,
+    ae_title: str,
+    modalities: Mapping[str, Sequence[Any]],
+    port: int | None = None,
+    options: Mapping[str, Any] = MappingProxyType({}),
 ) -> Iterator[Orthanc]:
-    """Run Orthanc with its files below `workdir`; modalities are named `[AE title, host, port]`."""
+    """Run Orthanc with its files below `workdir`; modalities are named `[AE title, host, port]`.
+
+    `options` are added to its configuration.
+    """
     port, http_port = port or free_port(), free_port()
     configuration = workdir / "orthanc.json"
-    configuration.write_text(_configuration(port, http_port, ae_title, modalities))
+    configuration.write_text(_configuration(port, http_port, ae_title, modalities, options))
     log = workdir / "orthanc.log"
     # It takes its time to end in good order, for the sake of a database that nobody needs any more.
     argv: list[str | Path] = [str(program("Orthanc")), "--verbose", configuration]

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,11 +21,13 @@ __all__ = [
     "PeerFailedError",
     "ScuResult",
     "free_port",
+    "free_ports",
     "listening_ports",
     "program",
     "require",
     "run",
     "running",
+    "wait_for_listener",
     "wait_until_listening",
 ]
 
@@ -93,10 +95,16 @@ def require(name: str) -> None:
 
 def free_port() -> int:
     """Return a port of the loopback interface that nobody uses at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> list[int]:
+    """Return several ports of the loopback interface that nobody uses at the moment."""
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
 
 
 def listening_ports() -> set[int]:
@@ -108,6 +116,19 @@ def listening_ports() -> set[int]:
             if state == _TCP_LISTEN:
                 ports.add(int(local.rpartition(":")[2], 16))
     return ports
+
+
+def wait_for_listener(port: int) -> None:
+    """Wait until somebody listens on a port, without connecting.
+
+    Raises:
+        PeerFailedError: It took too long.
+    """
+    deadline = time.monotonic() + _STOP_SECONDS
+    while port not in listening_ports():
+        if time.monotonic() > deadline:
+            raise PeerFailedError(f"nobody listens on port {port}")
+        time.sleep(_POLL_SECONDS)
 
 
 def wait_until_listening(process: subprocess.Popen[bytes], ports: Sequence[int], log: Path) -> None:

@@ -98,7 +98,7 @@ def findscu_that_cancels(port: int, identifier: Path, workdir: Path) -> ScuResul
 def dcmjs_that_cancels(port: int, identifier: Path, workdir: Path) -> ScuResult:
     require("dcmjs")
     task = {"directory": str(workdir), "identifier": str(identifier), "sop_class": STUDY_ROOT.find}
-    argv: list[str | Path] = ["node", DCMJS_DIRECTORY / "query_scu.mjs", "find", str(port), "ARCHIVE", "", "3"]
+    argv: list[str | Path] = ["node", DCMJS_DIRECTORY / "query_scu.mjs", "find", str(port), "ARCHIVE", "3"]
     return run(argv, workdir, json.dumps([task]))
 
 

@@ -1,6 +1,6 @@
-// Query and retrieve SCU. Usage: node query_scu.mjs OPERATION PORT CALLED-AE-TITLE DESTINATION CANCEL-AFTER < TASKS
-// OPERATION is find, move or get; TASKS is JSON, one `{directory, identifier, sop_class}` for each request. What is
-// found or retrieved is written into the directory. The exit code is 1 unless the final status of each is a success.
+// Query and retrieve SCU. Usage: node query_scu.mjs OPERATION PORT CALLED-AE-TITLE CANCEL-AFTER < TASKS
+// OPERATION is find, move or get; TASKS is JSON, one `{directory, identifier, sop_class, destination}` for each request.
+// What is found or got is written into the directory. The exit code is 1 unless the final status of each is a success.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import dcmjsDimse from 'dcmjs-dimse';
@@ -8,12 +8,12 @@ import dcmjsDimse from 'dcmjs-dimse';
 const { Client, Dataset, constants, requests, responses } = dcmjsDimse;
 const { Status } = constants;
 const PATIENCE = 10000;
-const [operation, port, called, destination, cancelAfter] = process.argv.slice(2);
+const [operation, port, called, cancelAfter] = process.argv.slice(2);
 const constructors = { find: requests.CFindRequest, move: requests.CMoveRequest, get: requests.CGetRequest };
 
-function requestOf({ identifier, sop_class }) {
+function requestOf({ identifier, sop_class: sopClass, destination }) {
   const request = new constructors[operation]();
-  request.setAffectedSopClassUid(sop_class);
+  request.setAffectedSopClassUid(sopClass);
   const elements = Dataset.fromFile(identifier).getElements();
   delete elements._vrMap;
   request.setDataset(new Dataset(elements));

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from dataclasses import dataclass
 from pathlib import Path
 
+import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
@@ -23,13 +24,13 @@ from dicomio import (
     sop,
 )
 from tests.interop.holdings import STUDIES, Holding, found, uid_of
-from tests.interop.ours import HOST, address_of, archive
-from tests.interop.peers import RunningScp, scps, store_scus
+from tests.interop.ours import HOST, address_of, archive, assert_same_bytes, assert_unchanged
+from tests.interop.peers import RunningScp, scp_kinds, scps, store_scus
 from tests.interop.processes import free_port
 from tests.interop.query_scps import query_scps
 from tests.interop.query_scus import DESTINATION, get_scus
 from tests.interop.questions import FIND, RETRIEVE, Question, expected, without
-from tests.interop.samples import by_instance, data_set_bytes, differences
+from tests.interop.samples import Sample, by_instance, data_set_bytes, differences, takeable
 
 pytestmark = pytest.mark.interop
 
@@ -169,7 +170,7 @@ def originals(
         return by_instance(server.scp.received())
     # It decodes its files and encodes them anew: what DCMTK gets from it is what we have to get.
     everything = [Question(study, STUDY_ROOT, "STUDY", {"StudyInstanceUID": uid_of(study)}, []) for study in STUDIES]
-    asked = get_scus["dcmtk"](server.scp.port, server.scp.ae_title, 0, everything, tmp_path_factory.mktemp("getscu"))
+    asked = get_scus["dcmtk"](server.scp.port, server.scp.ae_title, everything, tmp_path_factory.mktemp("getscu"))
     assert asked.result.code == 0, asked.result.output
     return by_instance(path for paths in asked.files.values() for path in paths)
 
@@ -302,3 +303,23 @@ async def test_objects_are_retrieved_by_c_move(holdings: Sequence[Holding], tmp_
     for held in holdings:
         if held.sop_instance_uid in received:
             assert data_set_bytes(received[held.sop_instance_uid]) == data_set_bytes(held.path)
+
+
+@pytest.mark.parametrize("name", ["dcmqrscp", "orthanc"])
+async def test_objects_of_many_kinds_are_retrieved(name: str, samples: Mapping[str, Sample], tmp_path: Path) -> None:
+    """Compressed ones, of several frames, of private SOP classes: we get the bytes that DCMTK gets by a C-MOVE."""
+    sent = takeable(samples.values(), scp_kinds[name])
+    studies = sorted({str(pydicom.dcmread(sample.path).StudyInstanceUID) for sample in sent})
+    with scps["storescp-all"](tmp_path / "destination", ae_title=DESTINATION) as destination:
+        with scps[name](tmp_path / "scp", destinations={DESTINATION: destination.port}) as scp:
+            async with Client(address_of(scp)) as client:
+                assert await client.store_many(sample.path for sample in sent) == []
+                for study in studies:
+                    identifier = query("STUDY", StudyInstanceUID=study)
+                    async with client.retrieve(identifier) as retrieved:
+                        async for request in retrieved:
+                            await request.save(tmp_path / "inbox")
+                    assert await client.move(identifier, to=DESTINATION) == retrieved.progress
+        received = by_instance((tmp_path / "inbox").iterdir())
+        assert_unchanged(sent, received)
+        assert_same_bytes(sent, received, by_instance(destination.received()))
