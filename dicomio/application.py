@@ -403,8 +403,6 @@ class Application:
             return None
         if field in NORMALIZED:
             return self.serve(inbound, self.normalized_handler(inbound))
-        if field in QUERY_FIELDS:
-            inbound.on_cancel = lambda: cancel_begun(inbound)
         return self.serve(inbound, self.handler_for(field, inbound.context.abstract_syntax))
 
     def handler_for(self, field: int, abstract_syntax: str) -> Handler:
@@ -427,6 +425,10 @@ class Application:
 
     async def serve(self, inbound: Inbound, handler: Handler) -> None:
         """One request from its command to its response, and what comes after."""
+        if inbound.cancelled:
+            # C-CANCEL came while the request was waiting for its turn.
+            await respond(inbound, Status.CANCEL)
+            return
         request: Request | None = None
         offending: Sequence[int] = ()
         error_id: int | None = None
@@ -595,12 +597,6 @@ def give_up(inbound: Inbound) -> None:
         answer(inbound, Status.CANCEL)
     else:
         answer(inbound, Status.PROCESSING_FAILURE, "cancelled")
-
-
-def cancel_begun(inbound: Inbound) -> None:
-    """Cancels a handler, but not before it has begun, as nobody would answer then."""
-    assert inbound.task is not None
-    inbound.provider.loop.call_soon(inbound.task.cancel)
 
 
 async def say_success(request: Request) -> Status:

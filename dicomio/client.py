@@ -74,7 +74,7 @@ class Client(ServiceUser):
         self.app = app
         self.socket_options = socket_options
         self.strict = strict
-        self.receivers: dict[tuple[str | None, int, str], Receiver] = {}
+        self.receivers: dict[tuple[str | None, int], Receiver] = {}
         self.listening = asyncio.Lock()
         self.pool = Pool(self.open, self.limits.associations or 1, self.limits.keepalive, self.timeout.pool)
 
@@ -189,18 +189,16 @@ class Client(ServiceUser):
         retriever = Retriever(self.reserve, identifier, model, storage, priority)
 
         async def work(channel: Channel[StoreRequest], operation: RetrieveOperation) -> Progress:
-            return await retriever.retrieve(
-                channel, operation, destination, lambda: self.receiver(host, port, destination)
-            )
+            return await retriever.retrieve(channel, operation, destination, lambda: self.receiver(host, port))
 
         return Retrieval(work)
 
-    async def receiver(self, host: str | None, port: int, ae_title: str) -> Receiver:
-        """The Storage SCP for C-MOVEs to ourselves, listening."""
-        key = host, port, ae_title
+    async def receiver(self, host: str | None, port: int) -> Receiver:
+        """The Storage SCP for C-MOVEs to ourselves, listening; it is whoever it is called."""
+        key = host, port
         async with self.listening:
             if key not in self.receivers:
-                receiver = Receiver(ae_title, self.app.dispatch if self.app is not None else None)
+                receiver = Receiver(self.ae_title, self.app.dispatch if self.app is not None else None)
                 await receiver.listen(host, port, self.timeout, self.limits)
                 self.receivers[key] = receiver
         return self.receivers[key]

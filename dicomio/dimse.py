@@ -442,7 +442,9 @@ class DimseProvider(Invoker):
 
     def take_cancel(self, command: Command) -> None:
         """C-CANCEL-RQ; one for an operation that is over, or never was, is ignored (PS3.7 9.3.2.3)."""
-        inbound = self.serving.get(command.responding_to or 0)
+        message_id = command.responding_to or 0
+        waiting = (inbound for inbound in self.waiting if inbound.message_id == message_id)
+        inbound = self.serving.get(message_id) or next(waiting, None)
         if inbound is not None and inbound.command.field in CANCELLABLE:
             inbound.cancel()
 

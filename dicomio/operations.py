@@ -127,7 +127,8 @@ class Inbound:
             if self.on_cancel is not None:
                 self.on_cancel()
             elif self.task is not None:
-                self.task.cancel()
+                # Not before it has begun, as nobody would answer then.
+                self.provider.loop.call_soon(self.task.cancel)
 
     def answer(self, response: Command, data: bytes | None = None) -> None:
         """Sends a response without waiting for the peer to take it.

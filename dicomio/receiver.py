@@ -74,7 +74,7 @@ class Receiver:
     """Serves storage of any kind, for the C-MOVEs that are under way.
 
     Args:
-        ae_title: our AE title, which the peer has to know as a destination.
+        ae_title: our AE title; peers may call by another one.
         otherwise: serves objects of retrievals that are only awaited.
     """
 

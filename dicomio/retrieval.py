@@ -107,6 +107,8 @@ class Retriever:
             failed = len(whole.failed_uids) if part.failed_uids else max(0, total - completed - warning)
             whole.progress = Progress(min(completed, max(0, total - failed - warning)), failed, warning, now.remaining)
         whole.pending, whole.response = part.pending, part.response
+        if part.response is not None and part.response.status.is_failure and whole.progress.completed:
+            whole.response = Response(Status.COERCION_OF_DATA_ELEMENTS)
         if part.response is not None and now.failed and not whole.progress.failed:
             warned = whole.progress.warning > 0
             whole.response = Response(Status.COERCION_OF_DATA_ELEMENTS if warned else Status.SUCCESS)

@@ -135,9 +135,6 @@ class SubOperations:
     def halt(self) -> None:
         """The peer has cancelled: what is on its way arrives, and nothing else is waited for."""
         self.job.halt()
-        # Looking at what is to be sent may have been ended before it began.
-        self.job.scanned = True
-        self.job.changed.set()
         for scope in self.opening:
             scope.reschedule(self.loop.time())
 

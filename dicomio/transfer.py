@@ -234,6 +234,9 @@ class StoreMany:
         self.plan.clear()
         if self.scanning is not None:
             self.scanning.cancel()
+        # Cancelled before it began, looking at the sources would never say that it has ended.
+        self.scanned = True
+        self.changed.set()
 
     # looking
 
