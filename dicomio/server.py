@@ -336,6 +336,9 @@ class Server:
                 await asyncio.wait(unfinished, timeout=1.0)
         if self.listener is not None:
             await self.listener.wait_closed()
+        if self.connections:
+            # Accepted while all this was going on; each has been dropped where it was made.
+            await asyncio.wait([association.protocol.closed for association in self.connections], timeout=1.0)
         await self.stack.aclose()
 
     async def end(self, association: Association) -> None:

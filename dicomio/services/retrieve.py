@@ -36,14 +36,23 @@ logger = logging.getLogger("dicomio.association")
 
 T = TypeVar("T")
 
-# So many SOP classes can be proposed with every one of these for itself, so that objects come as they are kept.
-COMPRESSED: Final = (
-    "1.2.840.10008.1.2.4.50",
-    "1.2.840.10008.1.2.4.70",
-    "1.2.840.10008.1.2.4.80",
-    "1.2.840.10008.1.2.4.90",
-    "1.2.840.10008.1.2.4.91",
-    "1.2.840.10008.1.2.5",
+EXPLICIT, IMPLICIT = DEFAULT_TRANSFER_SYNTAXES
+# What a SOP class can be proposed in, by the number of presentation contexts that takes.
+CHOICES: Final = (
+    (
+        (EXPLICIT,),
+        (IMPLICIT,),
+        ("1.2.840.10008.1.2.2",),
+        ("1.2.840.10008.1.2.1.99",),
+        ("1.2.840.10008.1.2.4.50",),
+        ("1.2.840.10008.1.2.4.70",),
+        ("1.2.840.10008.1.2.4.80",),
+        ("1.2.840.10008.1.2.4.90",),
+        ("1.2.840.10008.1.2.4.91",),
+        ("1.2.840.10008.1.2.5",),
+    ),
+    ((EXPLICIT,), (IMPLICIT,)),
+    (DEFAULT_TRANSFER_SYNTAXES,),
 )
 MOST_CONTEXTS: Final = 128
 
@@ -162,17 +171,15 @@ def get_contexts(
 ) -> Sequence[PresentationContext]:
     """What to propose for a C-GET: objects come on the same association, so that we are SCP for their SOP classes.
 
-    SOP classes are proposed in uncompressed transfer syntaxes and, where there is room for it, in each usual
-    compressed one, so that objects come as they are kept.
+    Where there is room for it, SOP classes are proposed in each usual transfer syntax for itself, so that objects come
+    as they are kept; otherwise in the two that everybody supports for themselves; or in one context for both.
     """
     classes = list(dict.fromkeys(storage))
     proposals = [item for item in classes if isinstance(item, PresentationContext)]
     plain = [uid for uid in classes if isinstance(uid, str)]
-    proposals += [PresentationContext(uid, DEFAULT_TRANSFER_SYNTAXES, scu=False, scp=True) for uid in plain]
-    if 1 + len(proposals) + len(plain) * len(COMPRESSED) <= MOST_CONTEXTS:
-        proposals += [
-            PresentationContext(uid, (syntax,), scu=False, scp=True) for uid in plain for syntax in COMPRESSED
-        ]
+    room = MOST_CONTEXTS - 1 - len(proposals)
+    choices = next((each for each in CHOICES if len(each) * len(plain) <= room), CHOICES[-1])
+    proposals += [PresentationContext(uid, choice, scu=False, scp=True) for uid in plain for choice in choices]
     return [PresentationContext(get_uid(model)), *proposals]
 
 

@@ -25,7 +25,7 @@ from dicomio.body import HELD
 from dicomio.config import PresentationContext
 from dicomio.datasets import encode
 from dicomio.identifiers import dataset
-from dicomio.services.retrieve import COMPRESSED, get_contexts
+from dicomio.services.retrieve import CHOICES, get_contexts
 from dicomio.sop import STUDY_ROOT, WORKLIST
 from dicomio.testing import connected
 from dicomio.wire.commands import CommandField
@@ -168,10 +168,12 @@ def test_contexts_to_propose() -> None:
     assert contexts[0] == PresentationContext(GET)
     assert contexts[1] == own
     assert {context.abstract_syntax for context in contexts[2:]} == {sop.CTImageStorage}
-    assert len(contexts) == 3 + len(COMPRESSED)
+    assert len(contexts) == 2 + len(CHOICES[0])
+    assert len({context.transfer_syntaxes for context in contexts[2:]}) == len(CHOICES[0])
     assert all((context.scu, context.scp) == (False, True) for context in contexts[1:])
-    many = get_contexts(STUDY_ROOT, [f"1.2.{number}" for number in range(100)])
-    assert len(many) == 101
+    for classes, contexts_each in ((12, 10), (13, 2), (63, 2), (64, 1), (127, 1)):
+        many = get_contexts(STUDY_ROOT, [f"1.2.{number}" for number in range(classes)])
+        assert len(many) == 1 + classes * contexts_each
 
 
 # the response to each object
