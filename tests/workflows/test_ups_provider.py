@@ -181,6 +181,18 @@ async def test_bytes_that_are_no_value_are_refused() -> None:
     assert error.status == Status.INVALID_ATTRIBUTE_VALUE
 
 
+async def test_a_step_that_is_too_large() -> None:
+    manager = Manager(largest=2_000)
+    async with asking(manager) as worklist:
+        await worklist.create(label(), UID)
+        error = await refusal(worklist.create(label(CommentsOnTheScheduledProcedureStep="x" * 2_000)))
+        assert error.status == Status.RESOURCE_LIMITATION
+        half = dataset(CommentsOnTheScheduledProcedureStep="x" * 800)
+        await worklist.set(UID, half)
+        await worklist.set(UID, half)
+        assert (await refusal(worklist.set(UID, dataset(ReasonForVisit="x" * 800)))).status == error.status
+
+
 # N-SET
 
 
@@ -447,6 +459,12 @@ async def test_subscribers_are_limited() -> None:
     assert error.status == Status.RESOURCE_LIMITATION
 
 
+async def test_a_manager_without_event_reports() -> None:
+    async with asking(Manager(subscribers=0)) as worklist:
+        error = await refusal(worklist.subscribe(receiving_ae="FAR"))
+    assert error.status == Status.UPS_EVENT_REPORTS_NOT_SUPPORTED
+
+
 async def test_a_filtered_subscription() -> None:
     manager = Manager()
     async with asking(manager) as worklist:
@@ -629,15 +647,22 @@ async def test_a_subscriber_that_is_not_known_any_more(caplog: pytest.LogCapture
     assert "it is not known where this application entity listens" in caplog.text
 
 
+async def test_large_steps_are_looked_at_elsewhere() -> None:
+    manager = Manager()
+    inputs = [{"StudyInstanceUID": f"1.2.826.0.1.3680043.9.3811.{number}"} for number in range(2_000)]
+    async with asking(manager) as worklist:
+        await worklist.create(label(InputInformationSequence=inputs), UID)
+        assert len((await worklist.get(UID)).InputInformationSequence) == 2_000
+
+
 async def test_events_that_wait_are_limited(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(reporting, "BACKLOG", 2)
     listener = Listener()
     async with dicomio.serve(listener.app, "127.0.0.1", 0) as server:
         manager = Manager()
         manager.app.destinations = {"LISTENER": f"LISTENER@127.0.0.1:{server.port}"}
-        await manager.provider.subscribe("LISTENER", UPSGlobalSubscriptionInstance)
         for number in range(4):
-            await manager.provider.create(created(), f"1.2.{number}")
+            manager.provider.reporter.post("LISTENER", UPSStateReport(f"1.2.{number}", Dataset()))
         await manager.settled()
     assert listener.heard == [("1.2.2", 1), ("1.2.3", 1)]
     assert caplog.text.count("too many events wait") == 2

@@ -10,9 +10,10 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
-from dicomio.errors import InvalidIdentifier, Refused
+from dicomio.datasets import encode
+from dicomio.errors import InvalidIdentifier, InvalidInstance, Refused
 from dicomio.identifiers import check_identifier
-from dicomio.sop import UnifiedProcedureStepPush
+from dicomio.sop import ExplicitVRLittleEndian, UnifiedProcedureStepPush
 from dicomio.status import Status
 from dicomio.workflows.ups.states import UPSState
 
@@ -27,6 +28,7 @@ __all__ = [
     "created",
     "date_time",
     "fill_cancellation",
+    "fitting",
     "items_of",
     "missing_for",
     "modified",
@@ -181,6 +183,25 @@ def checked(ds: Dataset) -> Dataset:
     except InvalidIdentifier as error:
         raise Refused(Status.INVALID_ATTRIBUTE_VALUE, error.comment, offending=error.offending) from error
     return ds
+
+
+def fitting(step: Dataset, largest: int) -> Dataset:
+    """A step, if it can be kept.
+
+    Args:
+        step: with all its attributes.
+        largest: bytes that it may have when it is encoded.
+
+    Raises:
+        Refused: it has more, or a value that cannot be told to anybody.
+    """
+    try:
+        size = len(encode(step, ExplicitVRLittleEndian))
+    except InvalidInstance as error:
+        raise Refused(Status.INVALID_ATTRIBUTE_VALUE, str(error)) from error
+    if size > largest:
+        raise Refused(Status.RESOURCE_LIMITATION, f"a procedure step may have {largest} bytes, not {size}")
+    return step
 
 
 # N-CREATE

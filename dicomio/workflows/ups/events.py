@@ -81,7 +81,7 @@ class UPSStateReport(UPSEvent):
         return text_of(self.information, "ReasonForCancellation")
 
     def __str__(self) -> str:
-        return f"{self.uid} is {self.state}"
+        return f"{self.uid} is {text_of(self.information, 'ProcedureStepState')}"
 
 
 class UPSCancelRequested(UPSEvent):

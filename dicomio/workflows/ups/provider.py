@@ -15,6 +15,7 @@ from dicomio.association import Association
 from dicomio.errors import Refused
 from dicomio.matching import InvalidKey, Query, compile_query
 from dicomio.requests import ActionRequest, CreateRequest, FindRequest, GetRequest, SetRequest
+from dicomio.requests.normalized import NormalizedRequest
 from dicomio.sop import (
     UnifiedProcedureStepPull,
     UnifiedProcedureStepPush,
@@ -24,6 +25,7 @@ from dicomio.sop import (
     UPSGlobalSubscriptionInstance,
 )
 from dicomio.status import Status
+from dicomio.threads import in_thread
 from dicomio.workflows.ups import attributes as rules
 from dicomio.workflows.ups import events
 from dicomio.workflows.ups.attributes import checked, text_of, without
@@ -53,6 +55,8 @@ NOT_GIVEN: Final = ("TransactionUID", "SOPClassUID", "SOPInstanceUID")
 # What says nothing about which steps are meant.
 NO_KEYS: Final = ("SpecificCharacterSet", "TimezoneOffsetFromUTC", "TransactionUID", "ReceivingAE", "DeletionLock")
 DOES_NOT_MATCH: Final = Status(0xA900)
+# Bytes of a data set that are decoded in the event loop; more would keep others waiting.
+DECODED_AT_ONCE: Final = 65_536
 # Steps compared with a query at once.
 CHUNK: Final = 200
 
@@ -75,7 +79,9 @@ class UPSProvider:
         retries: seconds to wait before each further attempt to report events to a subscriber.
         timeout: seconds for opening an association to a subscriber, and for each report to be answered.
         fallback: AE titles that are told of a restart even if they are not known as subscribers.
-        subscribers: application entities that may be subscribed; more are refused with Resource Limitation.
+        subscribers: application entities that may be subscribed; more are refused with Resource Limitation. With 0
+            there are no event reports.
+        largest: bytes that a step may have; more are refused with Resource Limitation.
         clock: gives the present moment.
 
     Attributes:
@@ -93,6 +99,7 @@ class UPSProvider:
         timeout: float = 30.0,
         fallback: Sequence[str] = (),
         subscribers: int = 1_000,
+        largest: int = 4_194_304,
         clock: Callable[[], datetime] = lambda: datetime.now().astimezone(),
     ) -> None:
         self.app = app
@@ -101,6 +108,7 @@ class UPSProvider:
         self.retention = retention
         self.fallback = fallback
         self.subscribers = subscribers
+        self.largest = largest
         self.clock = clock
         self.subscriptions = Subscriptions()
         self.reporter = Reporter(app, retries, timeout)
@@ -166,6 +174,7 @@ class UPSProvider:
         async with self.changing:
             self.resolve(CREATE, await self.store.get(uid))
             created, modified = rules.created(step, uid, self.worklist_label, self.clock())
+            await in_thread(rules.fitting, created, self.largest)
             await self.remove_ended()
             await self.store.put(uid, created)
             told = self.subscriptions.created(created)
@@ -188,6 +197,7 @@ class UPSProvider:
             right = transaction_uid == text_of(step, "TransactionUID")
             self.resolve(modification(transaction_uid, right=right), step)
             changed = rules.modified(step, without(modifications, "TransactionUID"), self.clock())
+            await in_thread(rules.fitting, changed, self.largest)
             await self.store.put(uid, changed)
             self.report(self.subscriptions.of(uid), *events.changes(step, changed))
 
@@ -263,6 +273,8 @@ class UPSProvider:
         Raises:
             Refused: there is no such step, the AE cannot be reached, there are too many, or a key is at fault.
         """
+        if not self.subscribers:
+            raise Refused(Status.UPS_EVENT_REPORTS_NOT_SUPPORTED, "there are no event reports")
         if not await self.reporter.knows(ae_title):
             raise Refused(Status.UPS_RECEIVING_AE_UNKNOWN, f"it is not known where {ae_title} listens")
         async with self.changing:
@@ -365,7 +377,7 @@ class UPSProvider:
         wanted = [step async for step in self.store.select(identifier if identifier is not None else Dataset())]
         accepts = query_of(identifier).matches if identifier is not None else None
         if accepts is not None:
-            wanted = await asyncio.to_thread(lambda: list(filter(accepts, wanted)))
+            wanted = await in_thread(lambda: list(filter(accepts, wanted)))
         by_uid = {str(step.SOPInstanceUID): step for step in wanted}
         told = self.subscriptions.subscribe_to_all(ae_title, GlobalSubscription(lock, accepts), by_uid)
         for number, uid in enumerate(told):
@@ -402,13 +414,14 @@ class UPSProvider:
     async def serve_create(self, request: CreateRequest) -> Status:
         """N-CREATE."""
         self.reporter.notice(request.association)
-        _, status = await self.create(checked(request.attributes), request.sop_instance_uid)
+        attributes = await taken(request)
+        _, status = await self.create(attributes, request.sop_instance_uid)
         return status
 
     async def serve_set(self, request: SetRequest) -> Status:
         """N-SET."""
         self.reporter.notice(request.association)
-        modifications = checked(request.modifications)
+        modifications = await taken(request)
         await self.modify(request.sop_instance_uid, modifications, text_of(modifications, "TransactionUID"))
         return Status.SUCCESS
 
@@ -423,7 +436,7 @@ class UPSProvider:
     async def serve_action(self, request: ActionRequest) -> Status:
         """N-ACTION."""
         self.reporter.notice(request.association)
-        uid, information = request.sop_instance_uid, checked(request.information)
+        uid, information = request.sop_instance_uid, await taken(request)
         if request.action_type == CHANGE_STATE:
             return await self.change_state(uid, state_wanted(information), text_of(information, "TransactionUID"))
         if request.action_type == REQUEST_CANCEL:
@@ -456,8 +469,20 @@ class UPSProvider:
         if not without(identifier, *NO_KEYS):
             return
         async for steps in in_chunks(self.store.select(identifier)):
-            for answer in await asyncio.to_thread(answers, query, steps):
+            for answer in await in_thread(answers, query, steps):
                 yield answer
+
+
+async def taken(request: NormalizedRequest) -> Dataset:
+    """The data set of a request, all of it decoded.
+
+    Raises:
+        Refused: it cannot be.
+    """
+    body = request.inbound.body
+    if body is None or body.received <= DECODED_AT_ONCE:
+        return checked(request.data_set)
+    return await in_thread(checked, request.data_set)
 
 
 def query_of(identifier: Dataset) -> Query:
