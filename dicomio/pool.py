@@ -143,12 +143,15 @@ class Pool:
     def with_known(self, contexts: Contexts) -> Contexts:
         """What to propose: what is wanted, and what was wanted before as far as there is room."""
         for context in contexts:
-            self.known.pop(context, None)
-            self.known[context] = None
+            # What we would be SCP for invites the peer to send it: on an association for that alone (C-GET).
+            if not context.scp:
+                self.known.pop(context, None)
+                self.known[context] = None
         latest = list(reversed(self.known))
         while len(self.known) > MOST_CONTEXTS:
             self.known.pop(next(iter(self.known)))
-        return frozenset(latest[: max(MOST_CONTEXTS, len(contexts))])
+        others = [context for context in latest if context not in contexts]
+        return contexts | frozenset(others[: max(0, MOST_CONTEXTS - len(contexts))])
 
     async def wait(self, *, again: bool = False) -> None:
         """Waits at the end of the line, or at its head for who has stood there already and found nothing."""
