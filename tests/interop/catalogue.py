@@ -21,28 +21,27 @@ _LEVELS = {
     "IMAGE": "SOPInstanceUID",
 }
 _UNIQUE_KEYS = {Tag(keyword) for keyword in _LEVELS.values()}
-MODELS = (PATIENT_ROOT, STUDY_ROOT, PATIENT_STUDY_ONLY)
+_MODELS = (PATIENT_ROOT, STUDY_ROOT, PATIENT_STUDY_ONLY)
 
 
 def catalogue(paths: Iterable[Path], destinations: Mapping[str, Address] | None = None) -> Application:
     """An application that answers queries about files, and sends them.
 
-    `app.state.ended` has the reasons why associations are over, once the server is closed; `app.state.cancelled` the
-    requests that were cancelled.
+    `app.state.ended` has the reasons why associations are over, once the server is closed.
     """
     app = Application("ARCHIVE", destinations=destinations or {})
-    app.state.ended, app.state.cancelled = [], []
+    app.state.ended = []
     held = {path: pydicom.dcmread(path, stop_before_pixels=True) for path in paths}
 
-    @app.find(*MODELS)
+    @app.find(*_MODELS)
     async def find(request: FindRequest) -> AsyncIterator[Dataset]:
         query = compile_query(request.identifier)
         for entity in _entities(held.values(), request.level):
             if query.matches(entity):
                 yield query.project(entity)
 
-    @app.get(*MODELS)
-    @app.move(*MODELS, pace=0.0)
+    @app.get(*_MODELS)
+    @app.move(*_MODELS, pace=0.0)
     async def retrieve(request: RetrieveRequest) -> Sequence[Path]:
         query = compile_query(_unique_keys(request.identifier))
         return [path for path, ds in held.items() if query.matches(ds)]

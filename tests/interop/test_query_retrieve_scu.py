@@ -264,13 +264,16 @@ async def test_move_is_cancelled(server: Server) -> None:
         cancelled.set()
         await leaving
     assert moved.status == Status.CANCEL
-    assert app.state.received == moved.progress.completed == 2
-    assert moved.progress.remaining == 2
+    # pynetdicom may notice when it has begun with the third.
+    assert 2 <= app.state.received == moved.progress.completed < 4
+    assert moved.progress.total == 4
 
 
 # ---- retrieve ----
 
 
+# It takes two associations, one right after the other: odil does not listen in between.
+@pytest.mark.parametrize("server", [name for name in query_scps if name != "odil"], indirect=True)
 async def test_objects_are_retrieved_by_c_get(
     server: Server, holdings: Sequence[Holding], originals: Mapping[str, Path], tmp_path: Path
 ) -> None:
