@@ -1,6 +1,7 @@
 """What the attributes of printing may be, and how many image boxes a film has (PS3.4 H.4, PS3.3 C.13)."""
 
 import re
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -10,7 +11,6 @@ from pydicom.tag import BaseTag
 
 from dicomio.errors import InvalidIdentifier, Refused
 from dicomio.identifiers import check_element, dataset
-from dicomio.matching.values import element_of
 from dicomio.status import Status
 from dicomio.workflows.commitment import (
     REFERENCED_SOP_CLASS_UID,
@@ -32,6 +32,7 @@ __all__ = [
     "check_values",
     "filled",
     "image_boxes",
+    "in_little_endian",
     "invalid",
     "items_of",
     "references",
@@ -251,31 +252,39 @@ def check_values(ds: Dataset) -> None:
             value" (PS3.7 C.5.4).
     """
     for tag in list(ds.keys()):
-        if vr_of(ds, tag) == "SQ":
-            sequence = element_of(ds, tag)
-            if sequence is None or sequence.VR != "SQ":
-                raise Refused(Status.INVALID_ATTRIBUTE_VALUE, f"{tag} cannot be decoded", offending=[tag])
-            for item in sequence.value:
-                check_values(item)
-        else:
+        try:
             check_value(ds, tag)
+        except InvalidIdentifier as error:
+            raise Refused(Status.INVALID_ATTRIBUTE_VALUE, error.comment, offending=error.offending) from error
+        except Refused:
+            raise
+        except Exception as error:  # whatever pydicom makes of the bytes of a peer
+            raise Refused(Status.INVALID_ATTRIBUTE_VALUE, f"{tag} cannot be decoded", offending=[tag]) from error
 
 
 def check_value(ds: Dataset, tag: BaseTag) -> None:
     """Decodes one value; a long list of short ones would take a multiple of its bytes."""
     element: Any = ds.get_item(tag)
-    if vr_of(ds, tag) not in BULK and isinstance(element.value, bytes) and len(element.value) > MOST_TEXT:
+    vr = str(element.VR or (dictionary_VR(tag) if dictionary_has_tag(tag) else "UN"))
+    if vr == "SQ":
+        for item in ds[tag].value:
+            check_values(item)
+        return
+    if vr not in BULK and isinstance(element.value, bytes) and len(element.value) > MOST_TEXT:
         raise Refused(Status.INVALID_ATTRIBUTE_VALUE, f"{tag} is too long", offending=[tag])
-    try:
-        check_element(ds, tag)
-    except InvalidIdentifier as error:
-        raise Refused(Status.INVALID_ATTRIBUTE_VALUE, error.comment, offending=error.offending) from error
+    check_element(ds, tag)
 
 
-def vr_of(ds: Dataset, tag: BaseTag) -> str:
-    """The VR that an element has, or will have once it is decoded."""
-    element: Any = ds.get_item(tag)
-    return str(element.VR or (dictionary_VR(tag) if dictionary_has_tag(tag) else "UN"))
+def in_little_endian(ds: Dataset) -> Dataset:
+    """A data set from big endian, whose words are still in that order (PS3.5 7.3)."""
+    found = Dataset()
+    found.update(ds)
+    for element in found.iterall():
+        if element.VR == "OW" and len(element.value) % 2 == 0:
+            words = array("H", element.value)
+            words.byteswap()
+            element.value = words.tobytes()
+    return found
 
 
 def filled(ds: Dataset, defaults: Mapping[str, object]) -> Dataset:

@@ -45,7 +45,9 @@ def image_box(image: Image, *, color: bool, bits: int, window: Window | None, fr
     """
     keyword = COLOR if color else GRAYSCALE
     if isinstance(image, Dataset) and keyword in image:
-        return copy.copy(image)
+        ready = Dataset()
+        ready.update(image)
+        return ready
     if isinstance(image, Dataset):
         levels = levels_of(image, frame, window)
         aspect = aspect_ratio(image)
@@ -68,6 +70,9 @@ def levels_of(ds: Dataset, frame: int, window: Window | None) -> "NDArray[Any]":
 
     if PIXEL_DATA not in ds:
         raise ValueError("there are no pixel data to print")
+    frames = int(ds.get("NumberOfFrames") or 1)
+    if not 1 <= frame <= frames:
+        raise ValueError(f"the image has {frames} frame{'s' * (frames > 1)}, there is none of number {frame}")
     photometric = ds.PhotometricInterpretation
     values = pixel_array(with_transfer_syntax(ds), index=frame - 1)
     if photometric == "PALETTE COLOR":

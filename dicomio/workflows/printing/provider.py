@@ -28,6 +28,7 @@ from dicomio.workflows.printing.attributes import (
     check_values,
     filled,
     image_boxes,
+    in_little_endian,
     invalid,
     references,
     require,
@@ -244,7 +245,7 @@ class PrintProvider:
 
     async def create_session(self, request: CreateRequest) -> tuple[int, Dataset]:
         """N-CREATE of a film session (PS3.4 H.4.1.2.1)."""
-        held, attributes = self.held(request), checked(request.attributes)
+        held, attributes = self.held(request), attributes_of(request)
         if held.session_uid:
             raise Refused(Status.RESOURCE_LIMITATION, "there is a film session on this association")
         check_new(held, request)
@@ -257,7 +258,7 @@ class PrintProvider:
     async def set_session(self, request: SetRequest) -> None:
         """N-SET of a film session (PS3.4 H.4.1.2.2)."""
         held = self.held_session(request)
-        session = merged(held.session, checked(request.modifications))
+        session = merged(held.session, attributes_of(request))
         self.charge(held, held.session_uid, session)
         held.session = session
 
@@ -269,7 +270,7 @@ class PrintProvider:
         self.used -= held.sizes.pop(held.session_uid)
         held.session_uid, held.session = "", Dataset()
 
-    async def print_session(self, request: ActionRequest) -> tuple[int, Dataset | None]:
+    async def print_session(self, request: ActionRequest) -> int | tuple[int, Dataset]:
         """N-ACTION of a film session (PS3.4 H.4.1.2.4)."""
         held = self.held_session(request)
         if not held.films:
@@ -281,7 +282,7 @@ class PrintProvider:
 
     async def create_film(self, request: CreateRequest) -> Dataset:
         """N-CREATE of a film box, with its image boxes (PS3.4 H.4.2.2.1)."""
-        held, attributes = self.held(request), checked(request.attributes)
+        held, attributes = self.held(request), attributes_of(request)
         check_new(held, request)
         require(attributes, "ImageDisplayFormat", "ReferencedFilmSessionSequence")
         if not held.session_uid or [uid for _, uid in uids_in(attributes, "ReferencedFilmSessionSequence")] != [
@@ -311,7 +312,7 @@ class PrintProvider:
     async def set_film(self, request: SetRequest) -> None:
         """N-SET of a film box (PS3.4 H.4.2.2.2)."""
         held = self.held(request)
-        film, changes = self.film(held, request), checked(request.modifications)
+        film, changes = self.film(held, request), attributes_of(request)
         check_luts(held, changes)
         fixed = [
             element.tag
@@ -332,7 +333,7 @@ class PrintProvider:
         self.film(held, request)
         self.drop_film(held, request.sop_instance_uid)
 
-    async def print_film(self, request: ActionRequest) -> tuple[int, Dataset | None]:
+    async def print_film(self, request: ActionRequest) -> int | tuple[int, Dataset]:
         """N-ACTION of a film box (PS3.4 H.4.2.2.4)."""
         film = self.film(self.held(request), request)
         return await self.take(request, [film], Status.FILM_BOX_EMPTY_PAGE, Status.FILM_BOX_PRINT_QUEUE_FULL)
@@ -359,7 +360,7 @@ class PrintProvider:
     async def set_image(self, request: SetRequest) -> None:
         """N-SET of an image box (PS3.4 H.4.3.1.2.1, H.4.3.2.2.1)."""
         held = self.held(request)
-        box, changes = find_box(held, request), checked(request.modifications)
+        box, changes = find_box(held, request), attributes_of(request)
         is_color = box.sop_class == sop.BasicColorImageBox
         require_present(changes, COLOR if is_color else GRAYSCALE)
         require(changes, "ImageBoxPosition")
@@ -374,10 +375,11 @@ class PrintProvider:
     async def set_annotation(self, request: SetRequest) -> None:
         """N-SET of an annotation box (PS3.4 H.4.4.2.1)."""
         held = self.held(request)
-        box, changes = find_box(held, request), checked(request.modifications)
+        box, changes = find_box(held, request), attributes_of(request)
         require(changes, "AnnotationPosition")
         if changes.AnnotationPosition != box.position:
-            raise invalid("AnnotationPosition")
+            # Which position a box has depends on the format, and some have it configured instead of counting.
+            request.association.upper.messages.note("sent an Annotation Position that is not that of the box")
         attributes = merged(box.attributes, changes)
         self.charge(held, box.uid, attributes)
         box.attributes = attributes
@@ -386,7 +388,7 @@ class PrintProvider:
 
     async def create_lut(self, request: CreateRequest) -> Dataset:
         """N-CREATE of a Presentation LUT (PS3.4 H.4.9.2.1)."""
-        held, attributes = self.held(request), checked(request.attributes)
+        held, attributes = self.held(request), attributes_of(request)
         check_new(held, request)
         check_lut(attributes)
         if len(held.luts) + len(held.deleted) >= MOST_LUTS:
@@ -406,7 +408,7 @@ class PrintProvider:
 
     async def take(
         self, request: ActionRequest, films: Sequence[Film], empty: Status, full: Status
-    ) -> tuple[int, Dataset | None]:
+    ) -> int | tuple[int, Dataset]:
         """Takes a print job, unless there are too many."""
         if request.action_type != PRINT:
             raise Refused(Status.NO_SUCH_ACTION_TYPE, f"action type {request.action_type}")
@@ -426,9 +428,9 @@ class PrintProvider:
         request.after(self.run, job)
         if not status and all(film.is_empty for film in job.films):
             status = empty
-        supported = negotiated(request.association, sop.PrintJob)
-        reply = dataset(ReferencedPrintJobSequence=references([(sop.PrintJob, job.uid)])) if supported else None
-        return status or Status.SUCCESS, reply
+        if not negotiated(request.association, sop.PrintJob):
+            return status or Status.SUCCESS
+        return status or Status.SUCCESS, dataset(ReferencedPrintJobSequence=references([(sop.PrintJob, job.uid)]))
 
     def job_of(self, request: ActionRequest, films: Sequence[Film]) -> PrintRequest:
         """A print job, which contains a copy of the film session as it is (PS3.4 H.4.2.2.4.3)."""
@@ -590,11 +592,12 @@ class PrintProvider:
             self.used -= sum(held.sizes.values())
 
 
-def checked(attributes: Dataset) -> Dataset:
-    """A data set of a peer, once everything in it is known to make sense."""
+def attributes_of(request: CreateRequest | SetRequest) -> Dataset:
+    """The data set of a request, once everything in it is known to make sense, pixels in little endian."""
+    attributes = request.data_set
     check_values(attributes)
     check_terms(attributes)
-    return attributes
+    return in_little_endian(attributes) if request.transfer_syntax == sop.ExplicitVRBigEndian else attributes
 
 
 def check_new(held: Holdings, request: CreateRequest) -> None:
