@@ -3,12 +3,27 @@
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
-from dicomio import Application, Association, PrintProvider, PrintRequest, Refused, Status, StatusError, sop
+from dicomio import (
+    Application,
+    Association,
+    JobState,
+    PrintProvider,
+    PrintRequest,
+    Refused,
+    Status,
+    StatusError,
+    SubmittedJob,
+    sop,
+)
 from dicomio.testing import connected
+from dicomio.workflows.printing.jobs import text_of
 from tests.association.peers import settled
 from tests.workflows.printers import CONTEXTS, FILM, META, SESSION, Peer, Printing, connect, refused
 
@@ -220,3 +235,23 @@ class TestPrinter:
     async def test_a_status_that_is_none(self, printing: Printing) -> None:
         with pytest.raises(ValueError, match="BROKEN"):
             await printing.provider.set_status("BROKEN")
+
+
+def test_once_a_job_is_over_it_stays_so() -> None:
+    job = SubmittedJob(MagicMock(spec=Association), "1.2.3")
+    for state in (JobState.PRINTING, JobState.FAILURE, JobState.PRINTING):
+        job.take(state, state.lower())
+    assert (job.state, job.info) == (JobState.FAILURE, "failure")
+
+
+@pytest.mark.parametrize("value, text", [(b"FILM JAM ", "FILM JAM"), (b"A\\B", ""), (b"", "")])
+def test_texts_of_printers(value: bytes, text: str) -> None:
+    ds = Dataset()
+    ds[0x21000030] = RawDataElement(Tag(0x21000030), "CS", len(value), value, 0, False, True)
+    assert text_of(ds, "ExecutionStatusInfo") == text
+
+
+def test_a_text_that_cannot_be_decoded() -> None:
+    ds = Dataset()
+    ds[0x21000030] = RawDataElement(Tag(0x21000030), "US", 1, b"1", 0, False, True)
+    assert text_of(ds, "ExecutionStatusInfo") == ""

@@ -375,20 +375,23 @@ class TestImageBoxes:
         assert (await peer.print()).status == Status.FILM_BOX_EMPTY_PAGE
 
     async def test_what_does_not_fit_into_the_memory(self) -> None:
-        printing = Printing(memory=1_000)
+        printing = Printing(memory=40_000)
         async with connect(printing) as association:
             peer = Peer(association)
             await peer.session()
             film = await peer.film()
             first, second = (each.ReferencedSOPInstanceUID for each in film.ReferencedImageBoxSequence)
-            await peer.set(sop.BasicGrayscaleImageBox, first, holding([item(20, 20)]))
+            await peer.set(sop.BasicGrayscaleImageBox, first, holding([item(100, 100)]))
             with pytest.raises(StatusError) as raised:
-                await peer.set(sop.BasicGrayscaleImageBox, second, holding([item(30, 30)], 2))
+                await peer.set(sop.BasicGrayscaleImageBox, second, holding([item(150, 200)], 2))
             assert refused(raised) == (Status.INSUFFICIENT_PRINTER_MEMORY, [])
-            await peer.set(sop.BasicGrayscaleImageBox, first, holding([item(22, 22)]))
+            await peer.set(sop.BasicGrayscaleImageBox, first, holding([item(100, 200)]))
             with pytest.raises(StatusError) as raised:
                 await peer.print()
             assert refused(raised) == (Status.FILM_BOX_PRINT_QUEUE_FULL, [])
+            with pytest.raises(StatusError) as raised:
+                await peer.film("1.2.3", ImageDisplayFormat=r"STANDARD\10,10")
+            assert refused(raised) == (Status.RESOURCE_LIMITATION, [])
         await settled()
         assert printing.provider.used == 0
 

@@ -48,6 +48,8 @@ PRINT: Final = 1
 # What one association may have at once, beside what the memory allows.
 MOST_FILMS: Final = 100
 MOST_LUTS: Final = 100
+# About what a data set takes beside the bytes of its values.
+INSTANCE: Final = 2_048
 # Jobs whose state can be asked for, finished ones included.
 MOST_JOBS: Final = 1_000
 
@@ -296,10 +298,10 @@ class PrintProvider:
         if len(held.films) >= MOST_FILMS:
             raise Refused(Status.RESOURCE_LIMITATION, "too many film boxes")
         attributes = filled(attributes, self.film_defaults)
-        self.charge(held, request.sop_instance_uid, attributes)
         is_color = request.negotiated_as == sop.BasicColorPrintManagementMeta
         images = boxes_of(sop.BasicColorImageBox if is_color else sop.BasicGrayscaleImageBox, count)
         annotations = boxes_of(sop.BasicAnnotationBox, self.annotation_boxes(request.association, attributes))
+        self.charge(held, request.sop_instance_uid, attributes, boxes=len(images) + len(annotations))
         held.films[request.sop_instance_uid] = Film(attributes, images, annotations)
         held.boxes.update((box.uid, box) for box in (*images, *annotations))
         return with_boxes(attributes, images, annotations)
@@ -324,7 +326,7 @@ class PrintProvider:
         if fixed:
             raise Refused(Status.INVALID_ATTRIBUTE_VALUE, "it cannot be changed", offending=fixed)
         attributes = merged(film.attributes, changes)
-        self.charge(held, request.sop_instance_uid, attributes)
+        self.charge(held, request.sop_instance_uid, attributes, boxes=len(film.images) + len(film.annotations))
         film.attributes = attributes
 
     async def delete_film(self, request: DeleteRequest) -> None:
@@ -442,7 +444,7 @@ class PrintProvider:
             [film.snapshot() for film in films],
             held.deleted | held.luts,
         )
-        job.size = sum(held.sizes.get(box.uid, 0) for film in films for box in film.images)
+        job.size = INSTANCE + sum(held.sizes.get(box.uid, 0) for film in films for box in film.images)
         return job
 
     def finish(self, job: PrintRequest) -> None:
@@ -571,14 +573,20 @@ class PrintProvider:
         return held
 
     def charge(
-        self, held: Holdings, uid: str, attributes: Dataset, status: Status = Status.RESOURCE_LIMITATION
+        self,
+        held: Holdings,
+        uid: str,
+        attributes: Dataset,
+        status: Status = Status.RESOURCE_LIMITATION,
+        *,
+        boxes: int = 0,
     ) -> None:
-        """Counts what an instance holds from now on.
+        """Counts what an instance holds from now on, with the boxes that come along.
 
         Raises:
             Refused: there is no room for it.
         """
-        size = size_of(attributes)
+        size = size_of(attributes) + (1 + boxes) * INSTANCE
         more = size - held.sizes.get(uid, 0)
         if self.used + more > self.memory:
             raise Refused(status)
