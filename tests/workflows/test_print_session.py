@@ -180,6 +180,14 @@ class TestPresentationLUT:
                     assert "ReferencedPresentationLUTSequence" not in film.attributes
         assert "prints without" in caplog.text
 
+    @pytest.mark.parametrize("status", [0x0118, 0x0122, 0x0211])
+    async def test_a_printer_that_accepts_a_context_all_the_same(self, status: int) -> None:
+        printer = OddPrinter(create_PresentationLUT=Refused(status))
+        async with connected(printer.app, contexts=CONTEXTS) as association:
+            async with print_session(association, presentation_lut="IDENTITY") as session:
+                assert session.presentation_lut is None
+                assert [warning.status for warning in session.warnings] == [None]
+
 
 class TestImages:
     """Image boxes and annotation boxes."""

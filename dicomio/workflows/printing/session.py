@@ -36,6 +36,8 @@ logger = logging.getLogger("dicomio.printing")
 
 # PS3.4 Tables H.4-3 and H.4-8: Action Type ID
 PRINT: Final = 1
+# Some accept a context for what they do not know.
+NOT_SUPPORTED: Final = (Status.NO_SUCH_SOP_CLASS, Status.SOP_CLASS_NOT_SUPPORTED, Status.UNRECOGNIZED_OPERATION)
 # Jobs whose state is kept: more than anybody prints on one association.
 MOST_JOBS: Final = 1_000
 
@@ -110,7 +112,9 @@ class PrintSession:
         uid = str(generate_uid())
         try:
             answer = await self.create(sop.PresentationLUT, uid, attributes, sop.PresentationLUT)
-        except NoPresentationContext:
+        except (NoPresentationContext, StatusError) as error:
+            if isinstance(error, StatusError) and error.status not in NOT_SUPPORTED:
+                raise
             self.warn(PrintWarning("N-CREATE of PresentationLUT", "the printer does not support it, it prints without"))
         else:
             self.presentation_lut = answer.response.sop_instance_uid or uid
