@@ -553,7 +553,11 @@ UNCOMPRESSED: Final = (
 
 def storage_keys(abstract_syntax: str) -> tuple[str, ...]:
     """Under which keys a handler for a SOP class may be registered, the most special first."""
-    return (abstract_syntax, STANDARD_STORAGE, ANY) if abstract_syntax in STORAGE else (abstract_syntax, ANY)
+    if abstract_syntax in STORAGE:
+        return abstract_syntax, STANDARD_STORAGE, ANY
+    # What is known to be something else is not stored; trial storage SOP classes are.
+    is_other = "Storage" not in sop.name_of(abstract_syntax)[-12:] and abstract_syntax in sop.NAMES
+    return (abstract_syntax,) if is_other else (abstract_syntax, ANY)
 
 
 class Layer:
