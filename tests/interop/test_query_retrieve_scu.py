@@ -317,6 +317,8 @@ async def test_objects_of_many_kinds_are_retrieved(name: str, samples: Mapping[s
         with scps[name](tmp_path / "scp", destinations={DESTINATION: destination.port}) as scp:
             async with Client(address_of(scp)) as client:
                 assert await client.store_many(sample.path for sample in sent) == []
+            # Another client: DCMTK would send objects in the contexts that the first one proposed for storing them.
+            async with Client(address_of(scp)) as client:
                 for study in studies:
                     identifier = query("STUDY", StudyInstanceUID=study)
                     async with client.retrieve(identifier) as retrieved:
