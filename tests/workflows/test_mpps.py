@@ -206,6 +206,8 @@ class TestDiscontinuing:
             await performed.discontinue(("110505", "DCM", "Patient refused to continue procedure"))
             with pytest.raises(LocalProtocolError, match="is discontinued"):
                 await performed.update(PerformedProcedureStepDescription="more")
+            with pytest.raises(LocalProtocolError, match="is discontinued"):
+                performed.add(image())
         assert ris.states == ["IN PROGRESS", "DISCONTINUED"]
 
     async def test_a_task_that_is_cancelled_says_so(self, association: Association, ris: Ris) -> None:
@@ -334,6 +336,12 @@ class TestFromWorklist:
         async with performed_step(association, from_worklist(self.ITEM, Modality="CT", PatientSex="O")):
             pass
         assert (ris.step.Modality, ris.step.PatientSex) == ("CT", "O")
+
+    async def test_what_is_no_value_is_passed_on(self, association: Association, ris: Ris) -> None:
+        item = dataset(StudyInstanceUID="1.2.9", PatientSex="female", PatientBirthDate="about 1970")
+        async with performed_step(association, from_worklist(item, Modality="CT")):
+            pass
+        assert ris.step.PatientSex == "female"
 
     def test_an_item_that_says_little(self) -> None:
         found = from_worklist(dataset(StudyInstanceUID="1.2.9"), Modality="CT")

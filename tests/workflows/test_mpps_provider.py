@@ -1,6 +1,7 @@
 """Keeping procedure steps: the states of PS3.4 Table F.1-4, the attributes of Table F.7.2-1, and who hears of them."""
 
 import asyncio
+import gc
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -376,7 +377,16 @@ class TestNotification:
             assert await workstation.heard.get() == (UID, StepEvent.DELETED)
         while ris.app.background:
             await asyncio.wait(ris.app.background)
-        assert ris.provider.listeners == set()
+        assert list(ris.provider.listeners) == []
+
+    async def test_connections_that_came_to_nothing_are_not_held(self, ris: Ris) -> None:
+        async with serving(ris.app) as address:
+            for _ in range(3):
+                _, writer = await asyncio.open_connection(address.host, address.port)
+                writer.close()
+                await writer.wait_closed()
+        gc.collect()
+        assert list(ris.provider.listeners) == []
 
     async def test_who_did_not_negotiate_it_hears_nothing(self, ris: Ris) -> None:
         workstation = Workstation()

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from pydicom.config import IGNORE
 from pydicom.datadict import dictionary_VR, tag_for_keyword
-from pydicom.dataelem import empty_value_for_VR
+from pydicom.dataelem import DataElement, empty_value_for_VR
 from pydicom.dataset import Dataset
 
 from dicomio.errors import Refused
@@ -283,4 +284,6 @@ def copy(source: Dataset, target: Dataset, keywords: Mapping[str, str]) -> None:
     """Takes over attributes, as far as they are there, under the names they have in the target."""
     for keyword, name in keywords.items():
         if keyword in source:
-            setattr(target, name, source[keyword].value)
+            # Information systems say what modalities pass on, whether it is quite a value or not.
+            element = source[keyword]
+            target.add(DataElement(name, element.VR, element.value, validation_mode=IGNORE))

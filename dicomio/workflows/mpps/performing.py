@@ -149,7 +149,9 @@ class PerformedStep:
 
         Raises:
             ValueError: one of these is missing.
+            LocalProtocolError: the step is not in progress.
         """
+        self.check_in_progress()
         for instance in instances:
             for keyword in ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID"):
                 if not instance.get(keyword):
@@ -180,6 +182,11 @@ class PerformedStep:
         fill_items(self.attributes)
         return series
 
+    def check_in_progress(self) -> None:
+        """Raises `LocalProtocolError` where there is nothing (more) to change."""
+        if self.state is not StepState.IN_PROGRESS:
+            raise LocalProtocolError(f"the procedure step is {(self.state or 'not begun').lower()}")
+
     @property
     def protocol(self) -> str:
         """Protocol Name of series that say none; one is demanded."""
@@ -202,8 +209,7 @@ class PerformedStep:
 
     async def set(self, changes: Dataset, state: StepState) -> None:
         """Sends an N-SET; what it changes is known here once the peer has taken it."""
-        if self.state is not StepState.IN_PROGRESS:
-            raise LocalProtocolError(f"the procedure step is {(self.state or 'not begun').lower()}")
+        self.check_in_progress()
         for element in changes:
             if element.tag in FIXED or element.tag not in self.attributes:
                 why = "may not change" if element.tag in FIXED else "was not there when the step began"

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
+from weakref import WeakSet
 
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import Dataset
@@ -99,7 +100,8 @@ class PerformedStepProvider:
         self.steps: dict[str, Dataset] = {}
         self.ended: dict[str, None] = {}
         self.hooks: list[Callable[[StepChange], Any]] = []
-        self.listeners: set[Association] = set()
+        # Connections that never become associations are not told to be over; nobody holds them then.
+        self.listeners: WeakSet[Association] = WeakSet()
         self.lock = asyncio.Lock()
         app.n_create(ModalityPerformedProcedureStep)(self.create)
         app.n_set(ModalityPerformedProcedureStep)(self.set)
@@ -156,35 +158,22 @@ class PerformedStepProvider:
     async def create(self, request: CreateRequest) -> None:
         """N-CREATE (PS3.4 F.7.2.1)."""
         uid, attributes = request.sop_instance_uid, request.attributes
-        check_values(attributes)
         async with self.lock:
             if uid in self.steps:
                 raise Refused(Status.DUPLICATE_SOP_INSTANCE, "there is such a procedure step already")
-            require(attributes)
-            if state_of(attributes) is not StepState.IN_PROGRESS:
-                comment = "a procedure step is created IN PROGRESS"
-                raise Refused(Status.INVALID_ATTRIBUTE_VALUE, comment, offending=[STATUS])
+            await asyncio.to_thread(prepare, attributes)
             self.make_room()
-            fill(attributes)
             await self.change(StepChange(uid, attributes, StepState.IN_PROGRESS, None, request))
 
     async def set(self, request: SetRequest) -> None:
         """N-SET (PS3.4 F.7.2.2)."""
-        modifications = request.modifications
-        check_values(modifications)
         async with self.lock:
             held = self.held(request.sop_instance_uid)
             previous = state_of(held)
             if previous.is_final:
                 raise Refused(Status.PROCESSING_FAILURE, MAY_NO_LONGER_BE_UPDATED, error_id=MAY_NO_LONGER_BE_UPDATED_ID)
-            ignored = unsettable(modifications, held)
-            for tag in FIXED:
-                modifications.pop(tag, None)
-            merged = merge(held, modifications)
-            state = state_of(merged)
-            if state.is_final:
-                require(merged, final=True)
-            await self.change(StepChange(request.sop_instance_uid, merged, state, previous, request))
+            merged, ignored = await asyncio.to_thread(modified, held, request.modifications)
+            await self.change(StepChange(request.sop_instance_uid, merged, state_of(merged), previous, request))
         if ignored:
             # PS3.7 C.4.2: the others have been changed.
             raise Refused(Status.ATTRIBUTE_LIST_ERROR, "attributes that may not be changed", offending=ignored)
@@ -231,7 +220,7 @@ class PerformedStepProvider:
 
     async def announce(self, uid: str, event: StepEvent) -> None:
         """Reports an event to everybody who is to hear of it (PS3.4 F.9.2)."""
-        listeners = [association for association in self.listeners if is_listening(association)]
+        listeners = [association for association in list(self.listeners) if is_listening(association)]
         told = {association.peer.ae_title for association in listeners}
         async with asyncio.TaskGroup() as tasks:
             for association in listeners:
@@ -270,6 +259,28 @@ class PerformedStepProvider:
                     return
                 logger.warning("%s is told of procedure step %s in %g s: %s", destination, uid, pause, error)
                 await asyncio.sleep(pause)
+
+
+def prepare(attributes: Dataset) -> None:
+    """Makes a step of what an N-CREATE says; the peer decides how much that is, so it is work for a thread."""
+    check_values(attributes)
+    require(attributes)
+    if state_of(attributes) is not StepState.IN_PROGRESS:
+        comment = "a procedure step is created IN PROGRESS"
+        raise Refused(Status.INVALID_ATTRIBUTE_VALUE, comment, offending=[STATUS])
+    fill(attributes)
+
+
+def modified(held: Dataset, modifications: Dataset) -> tuple[Dataset, Sequence[int]]:
+    """What an N-SET makes of a step, and the tags of what it may not change; likewise."""
+    check_values(modifications)
+    ignored = unsettable(modifications, held)
+    for tag in FIXED:
+        modifications.pop(tag, None)
+    merged = merge(held, modifications)
+    if state_of(merged).is_final:
+        require(merged, final=True)
+    return merged, ignored
 
 
 def state_of(attributes: Dataset) -> StepState:
