@@ -3,7 +3,7 @@
 import asyncio
 from abc import ABC, abstractmethod
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from dicomio.config import Address, Limits, Timeout
 from dicomio.errors import (
@@ -33,6 +33,11 @@ WITHOUT_DATA: Final = (CommandField.C_STORE_RSP, CommandField.C_ECHO_RSP)
 UNREAD_REPLIES: Final = 262_144
 REPLY_OVERHEAD: Final = 512
 
+CORNERED: Final = (
+    "the operation that this task iterates has to come to its end before the association has room for another: "
+    "take what it brings first, or use a Client with more associations"
+)
+
 
 class Invoker(ABC):
     """What `DimseProvider` knows about our own requests."""
@@ -51,6 +56,7 @@ class Invoker(ABC):
         self.next_id = 1
         self.window = Window()
         self.unread = 0
+        self.cornered: tuple[asyncio.Timeout, asyncio.Task[Any] | None] | None = None
 
     @abstractmethod
     def check_open(self) -> None:
@@ -87,9 +93,10 @@ class Invoker(ABC):
 
         Raises:
             DicomError: the association is over.
+            LocalProtocolError: only the end of what the same task is iterating would make room.
         """
         self.check_open()
-        await self.window.enter()
+        await self.take_place()
         self.check_open()
         while self.next_id in self.pending:
             self.next_id = self.next_id % 65535 + 1
@@ -98,6 +105,37 @@ class Invoker(ABC):
         pending = self.pending[message_id] = Pending(message_id, context, field, self.loop, deadline, many=many)
         self.next_id = self.next_id % 65535 + 1
         return pending
+
+    async def take_place(self) -> None:
+        """Waits for a place in the window, unless there is none before the one who waits goes on.
+
+        Raises:
+            LocalProtocolError: that is so.
+        """
+        task = asyncio.current_task()
+        if not self.window.is_full or not self.is_filled_by(task):
+            await self.window.enter()
+            return
+        # Objects of a C-GET come one after the other, each when the last is answered.
+        fields = {each.field for each in self.pending.values()}
+        stuck = self.unread > UNREAD_REPLIES or fields == {CommandField.C_GET_RQ}
+        scope = asyncio.timeout_at(self.loop.time() if stuck else None)
+        try:
+            async with scope:
+                self.cornered = scope, task
+                await self.window.enter()
+        except TimeoutError as error:
+            if scope.expired():
+                raise LocalProtocolError(CORNERED) from error
+            raise
+        finally:
+            self.cornered = None
+
+    def is_filled_by(self, task: asyncio.Task[Any] | None) -> bool:
+        """Whether all operations under way are iterated by one task, which therefore has to go on with that."""
+        channels = [each.channel for each in self.pending.values() if not each.abandoned]
+        own = sum(channel is not None and channel.taker is task for channel in channels)
+        return own == self.window.taken
 
     def forget(self, pending: Pending) -> None:
         """Nothing of the request was sent, or its final response is here."""
@@ -265,6 +303,8 @@ class Invoker(ABC):
         before, self.unread = self.unread, self.unread + size
         if before <= UNREAD_REPLIES < self.unread:
             self.protocol.pause_reading(REPLIES)
+            if self.cornered is not None and self.is_filled_by(self.cornered[1]):
+                self.cornered[0].reschedule(self.loop.time())
         elif self.unread <= UNREAD_REPLIES // 2 < before:
             self.protocol.resume_reading(REPLIES)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from dicomio.body import Body
 from dicomio.negotiation import AcceptedContext
 from dicomio.protocol import Deadline
+from dicomio.responses import Channel
 from dicomio.wire.commands import Command
 
 if TYPE_CHECKING:
@@ -43,10 +44,12 @@ class Pending:
         future: its final response; or why there will be none.
         replies: for a request with many responses those that nobody has taken yet, else `None`.
         abandoned: whether nobody wants its responses any more.
+        channel: where what it brings is taken from, if so.
     """
 
     __slots__ = (
         "abandoned",
+        "channel",
         "chunks",
         "command",
         "context",
@@ -77,6 +80,7 @@ class Pending:
         self.replies: deque[Reply] | None = deque() if many else None
         self.waiter: asyncio.Future[None] | None = None
         self.abandoned = False
+        self.channel: Channel[Any] | None = None
         self.command: Command | None = None
         self.chunks: list[bytes] = []
         self.size = 0

@@ -38,7 +38,6 @@ class Delivery:
         self.otherwise = otherwise if channel.closed else None
         self.message_id = message_id
         self.channel = channel
-        self.turn = asyncio.Lock()
         self.received = 0
         self.arrived = asyncio.Event()
 
@@ -49,8 +48,7 @@ class Delivery:
             if serving is not None:
                 await serving
         else:
-            async with self.turn:
-                await hand_over(inbound, self.channel)
+            await hand_over(inbound, self.channel)
         self.received += 1
         self.arrived.set()
 

@@ -26,15 +26,19 @@ class Channel(Generic[T]):
         closed: nobody will take another item.
         failed: whoever took the last item did not get to the end of what was to be done with it.
         left: items that were waiting to be taken when it was closed.
+        taker: the task that took the last item, and is to ask for the next.
+        turn: whose turn it is to put, where there are several producers.
     """
 
-    __slots__ = ("capacity", "closed", "failed", "items", "left", "taken", "waiting")
+    __slots__ = ("capacity", "closed", "failed", "items", "left", "taken", "taker", "turn", "waiting")
 
     def __init__(self, *, closed: bool = False) -> None:
         self.capacity = 0
         self.items: deque[T] = deque()
         self.left: list[T] = []
         self.taken = asyncio.Event()
+        self.taker: asyncio.Task[Any] | None = None
+        self.turn = asyncio.Lock()
         self.waiting: asyncio.Future[None] | None = None
         self.closed = closed
         self.failed = False
@@ -67,6 +71,7 @@ class Channel(Generic[T]):
             self.failed = failed or bool(self.items)
             self.left = list(self.items)
         self.closed = True
+        self.taker = None
         self.items.clear()
         self.taken.set()
         self.wake()
@@ -144,6 +149,7 @@ class Responses(Generic[T, R]):
             raise StopAsyncIteration
         task, channel = self._started()
         channel.taken.set()
+        channel.taker = asyncio.current_task()
         while not channel.items:
             if task.done():
                 if not task.cancelled():
@@ -204,6 +210,7 @@ class Responses(Generic[T, R]):
         if not self._used:
             warnings.warn("a request was made and neither awaited nor iterated: it was not sent", RuntimeWarning, 2)
         if self._task is not None and self._channel is not None and not self._task.get_loop().is_closed():
+            self._channel.taker = None
             self._task.get_loop().call_soon_threadsafe(abandon, self._task, self._channel)
 
 

@@ -21,13 +21,18 @@ class Window:
         self.taken = 0
         self.turns: deque[asyncio.Future[None]] = deque()
 
+    @property
+    def is_full(self) -> bool:
+        """Whether the next one has to wait."""
+        return self.taken >= self.size
+
     async def enter(self) -> None:
         """Waits for a place; `leave` gives it back.
 
         Raises:
             Exception: what `close` was called with.
         """
-        if self.taken < self.size:
+        if not self.is_full:
             self.taken += 1
             return
         turn = asyncio.get_running_loop().create_future()

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
-from typing import cast
+from typing import Any, cast
 
 from pydicom.dataset import Dataset
 
@@ -11,6 +11,7 @@ from dicomio.dimse import DimseProvider
 from dicomio.errors import DicomError, StatusError
 from dicomio.negotiation import AcceptedContext
 from dicomio.operations import Pending, Reply
+from dicomio.responses import Channel
 from dicomio.services.reply import Response, check
 from dicomio.status import Status
 from dicomio.wire.commands import Command
@@ -40,6 +41,7 @@ class Operation:
         context: AcceptedContext,
         command: Command,
         identifier: Dataset,
+        channel: Channel[Any],
         begun: Callable[[Pending], None] | None = None,
     ) -> AsyncGenerator[Reply, None]:
         """Sends the request and gives every response, the final one last.
@@ -51,6 +53,7 @@ class Operation:
             context: presentation context of the request.
             command: the request.
             identifier: its data set.
+            channel: where what it brings is taken from.
             begun: called when it has been sent, before anything can come back.
 
         Raises:
@@ -59,6 +62,7 @@ class Operation:
         data = encode(identifier, context.transfer_syntax)
         command.has_data_set = True
         pending = self.pending = await provider.start(context, command, data, many=True)
+        pending.channel = channel
         if begun is not None:
             begun(pending)
         try:

@@ -102,7 +102,7 @@ async def send_find(
     command = Command(CommandField.C_FIND_RQ, affected_sop_class_uid=sop_class, priority=priority)
     channel.capacity = AHEAD
     found: list[Dataset] = []
-    async with aclosing(operation.replies(provider, context, command, identifier)) as replies:
+    async with aclosing(operation.replies(provider, context, command, identifier, channel)) as replies:
         async for reply in replies:
             if not reply.is_pending:
                 operation.conclude(provider, "C-FIND", reply)

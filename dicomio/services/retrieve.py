@@ -203,7 +203,7 @@ async def send_move(
     command = Command(
         CommandField.C_MOVE_RQ, affected_sop_class_uid=sop_class, priority=priority, move_destination=destination
     )
-    async with aclosing(operation.replies(provider, context, command, identifier)) as replies:
+    async with aclosing(operation.replies(provider, context, command, identifier, channel)) as replies:
         async for reply in replies:
             operation.take(provider, reply)
             if reply.is_pending:
@@ -238,7 +238,7 @@ async def send_get(
         receive_objects(provider, pending, wanted)
 
     try:
-        async with aclosing(operation.replies(provider, context, command, identifier, begun)) as replies:
+        async with aclosing(operation.replies(provider, context, command, identifier, channel, begun)) as replies:
             async for reply in replies:
                 operation.take(provider, reply)
                 if not reply.is_pending:
@@ -294,7 +294,9 @@ async def hand_over(inbound: Inbound, channel: Channel[StoreRequest]) -> None:
     if channel.closed:
         await respond(inbound, Status.PROCESSING_FAILURE, "the retrieval was ended")
         return
-    await channel.put(request)
+    # A window lets the peer send several at once, but they are taken one at a time.
+    async with channel.turn:
+        await channel.put(request)
     if was_kept(request, channel):
         await respond(inbound, Status.SUCCESS)
     else:

@@ -115,6 +115,17 @@ async def test_objects_of_which_the_first_association_can_take_none() -> None:
         assert (retrieval.status, retrieval.progress) == (Status.SUCCESS, Progress(completed=2))
 
 
+async def test_what_came_is_no_failure_though_nothing_came_last() -> None:
+    """The last association fails altogether, but an earlier one brought something (PS3.4 C.4.3.1.4: 0xB000)."""
+    first = sorted(sop.STORAGE)[0]
+    async with MemoryClient(giving([instance(100, uid(0), first), instance(100, uid(1), "1.2.3.4.5")])) as client:
+        async with client.get(STUDY) as retrieval:
+            assert [each.sop_instance_uid async for each in retrieval] == [uid(0)]
+        assert len(client.opened) > 1
+        assert (retrieval.status, retrieval.progress) == (0xB000, Progress(completed=1, failed=1))
+        assert list(retrieval.failed_uids) == [uid(1)]
+
+
 async def test_what_no_association_can_take_has_failed() -> None:
     async with MemoryClient(giving([instance(100, uid(0)), instance(100, uid(1), "1.2.3.4.5")])) as client:
         async with client.get(STUDY) as retrieval:
@@ -170,7 +181,7 @@ class Served:
         """Where the client listens that has an AE title."""
         (receiver,) = (each for client in self.clients for each in client.receivers.values())
         assert receiver.server is not None
-        return {"VIEWER": Address("VIEWER", "127.0.0.1", receiver.server.port)}[ae_title]
+        return {each: Address(each, "127.0.0.1", receiver.server.port) for each in ("VIEWER", "READER")}[ae_title]
 
     def client(self, **options: Any) -> Client:
         self.clients.append(Client(self.address, ae_title="VIEWER", **options))
@@ -227,6 +238,15 @@ async def test_several_retrievals_at_once_are_told_apart() -> None:
 
         found = await asyncio.gather(*(take(number) for number in range(1, 4)))
         assert found == [[uid(10 * number + each) for each in range(3)] for number in range(1, 4)]
+        assert len(client.receivers) == 1
+
+
+async def test_two_ae_titles_on_one_port() -> None:
+    """Peers may know us by different ones; what listens is the same."""
+    async with served(moving_only(objects(2))) as archive, archive.client() as client:
+        for to in ("VIEWER", "READER"):
+            async with client.retrieve(STUDY, **archive.options, to=to) as retrieval:
+                assert len([each async for each in retrieval]) == 2
         assert len(client.receivers) == 1
 
 
