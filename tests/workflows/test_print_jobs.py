@@ -1,7 +1,7 @@
 """Print jobs and the printer: how they are getting on (PS3.4 H.4.5, H.4.6)."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 from unittest.mock import MagicMock
 
@@ -11,8 +11,10 @@ from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
 from dicomio import (
+    ActionRequest,
     Application,
     Association,
+    AssociationAborted,
     JobState,
     PrintProvider,
     PrintRequest,
@@ -105,6 +107,25 @@ class TestPrintJobs:
             await printing.finished()
         assert len(printing.printed) == 1
         assert (printing.provider.used, printing.provider.under_way) == (0, set())
+
+    async def test_one_that_the_peer_does_not_know_of_is_forgotten(self, printing: Printing) -> None:
+        @printing.app.middleware
+        async def too_late(request: Any, call_next: Callable[[Any], Awaitable[Any]]) -> Any:
+            result = await call_next(request)
+            if isinstance(request, ActionRequest):
+                assert len(printing.provider.under_way) == 1
+                request.association.abort()
+            return result
+
+        async with connect(printing) as association:
+            peer = Peer(association)
+            await peer.session()
+            await peer.film()
+            with pytest.raises(AssociationAborted):
+                await peer.print()
+        await settled()
+        provider = printing.provider
+        assert (provider.under_way, provider.used, provider.jobs, printing.printed) == (set(), 0, {}, [])
 
     async def test_the_queue_is_bounded(self) -> None:
         printing = Printing(queue=2)

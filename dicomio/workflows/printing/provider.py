@@ -99,6 +99,7 @@ class PrintRequest:
     presentation_luts: Mapping[str, Dataset]
     info: str = ""
     size: int = 0
+    begun: bool = False
     reporting: asyncio.Task[None] | None = None
 
     @property
@@ -470,6 +471,7 @@ class PrintProvider:
 
     async def run(self, job: PrintRequest) -> None:
         """Has a job printed when it is its turn."""
+        job.begun = True
         try:
             if self.turns.locked():
                 self.report(job, JobState.PENDING, "QUEUED")
@@ -594,10 +596,13 @@ class PrintProvider:
         held.sizes[uid] = size
 
     async def closed(self, association: Association) -> None:
-        """Forgets what there was on an association; print jobs go on."""
+        """Forgets what there was on an association; print jobs go on, where the peer knows that they were accepted."""
         held = self.holdings.pop(association, None)
         if held is not None:
             self.used -= sum(held.sizes.values())
+        for job in [job for job in self.under_way if job.association is association and not job.begun]:
+            self.finish(job)
+            self.jobs.pop(job.uid, None)
 
 
 def attributes_of(request: CreateRequest | SetRequest) -> Dataset:
