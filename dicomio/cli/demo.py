@@ -1,21 +1,23 @@
-"""`dicomio demo`: a study goes over the network and comes back from the disk without a byte changed."""
+"""`dicomio demo`: a study is stored in an archive, found there and retrieved, without a byte changed."""
 
 import asyncio
 import importlib.util
 import time
 from argparse import Namespace
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from pydicom.dataset import Dataset
 from rich.table import Column, Table
 
-from dicomio import Application, Client, DicomError, Instance, Outcome, StoreRequest, serve
+from dicomio import Client, DicomError, Instance, PresentationContext, query, serve
+from dicomio.cli.archives import archive_class
 from dicomio.cli.errors import UsageError
-from dicomio.cli.output import Output
-from dicomio.cli.scu import complete
+from dicomio.cli.output import Output, printable
+from dicomio.cli.scu import complete, directory_of
 from dicomio.datasets import safe_name
 from dicomio.sop import name_of
 
@@ -24,44 +26,52 @@ __all__ = ["run"]
 # Files that come with pydicom: what they show, and their names.
 STUDY: Final = (
     ("explicit VR little endian", "CT_small.dcm"),
-    ("implicit VR little endian", "MR_small_implicit.dcm"),
+    ("implicit VR little endian", "SC_rgb_jpeg_dcmd.dcm"),
     ("explicit VR big endian", "ExplVR_BigEnd.dcm"),
     ("deflated", "image_dfl.dcm"),
     ("JPEG", "SC_rgb_jpeg_dcmtk.dcm"),
-    ("JPEG-LS", "JPEGLSNearLossless_08.dcm"),
+    ("JPEG-LS", "MR_small_jpeg_ls_lossless.dcm"),
     ("JPEG 2000", "GDCMJ2K_TextGBR.dcm"),
     ("RLE, two frames", "SC_rgb_rle_2frame.dcm"),
     ("JPEG, thirty frames", "examples_ybr_color.dcm"),
     ("segmentation", "liver_1frame.dcm"),
     ("structured report", "test-SR.dcm"),
-    ("radiotherapy plan", "rtplan.dcm"),
-    ("radiotherapy dose", "rtdose.dcm"),
     ("electrocardiogram", "waveform_ecg.dcm"),
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+@dataclass(slots=True)
+class Journey:
     """What became of one file.
 
     Args:
-        what: what it shows.
+        what: it shows.
         sent: the file as sent.
-        fault: what is different in what was stored; empty where nothing is.
+        fault: why it was not stored or not retrieved; empty where nothing went wrong.
+        found: what the archive answers about it.
     """
 
     what: str
     sent: Instance
-    fault: str
+    fault: str = ""
+    found: Dataset | None = field(default=None, repr=False)
+
+    @property
+    def words(self) -> str:
+        """Patient and modality, as the archive knows them."""
+        if self.found is None:
+            return ""
+        patient, modality = str(self.found.get("PatientName") or ""), str(self.found.get("Modality") or "")
+        return printable(f"{patient.strip('^') or 'nameless'}, {modality or 'no modality'}")
 
 
 def run(args: Namespace, output: Output) -> int:
     """Runs the tool."""
     study = study_files()
-    if args.output_directory is not None:
-        return complete(demonstrate(study, Path(args.output_directory), args, output))
-    with TemporaryDirectory(prefix="dicomio-") as directory:
-        return complete(demonstrate(study, Path(directory), args, output))
+    archive_class()
+    with TemporaryDirectory(prefix="dicomio-") as scratch:
+        inbox = directory_of(args) if args.output_directory is not None else Path(scratch) / "retrieved"
+        return complete(demonstrate(study, Path(scratch) / "archive", inbox, args, output))
 
 
 def study_files() -> dict[Path, str]:
@@ -80,81 +90,103 @@ def study_files() -> dict[Path, str]:
     return found
 
 
-async def demonstrate(study: dict[Path, str], inbox: Path, args: Namespace, output: Output) -> int:
-    """Sends the study, compares, and prints a table."""
-    app = Application("DEMO-SCP")
-
-    @app.store()
-    async def store(request: StoreRequest) -> None:
-        await request.save(inbox / f"{safe_name(request.sop_instance_uid)}.dcm")
-
+async def demonstrate(study: dict[Path, str], root: Path, inbox: Path, args: Namespace, output: Output) -> int:
+    """Stores the study, finds it, gets it, compares, and prints a table."""
+    journeys = await asyncio.to_thread(lambda: [Journey(what, Instance.open(path)) for path, what in study.items()])
+    archive = archive_class()(root, ae_title="DEMO-SCP")
     started = time.perf_counter()
-    async with serve(app, "127.0.0.1", 0) as server:
+    async with serve(archive.app, "127.0.0.1", 0) as server:
         address = f"DEMO-SCP@127.0.0.1:{server.port}"
-        output.say(f"sending {len(study)} files to {address}")
-        outcomes = await send(address, list(study), args, output)
+        output.say(f"storing {len(journeys)} files in the archive {address}")
+        async with Client(address, ae_title="DEMO-SCU") as peer:
+            await store(peer, journeys, output, wanted=not args.no_progress)
+            studies = await find(peer, journeys)
+            output.say(f"found {len(studies)} studies; getting them")
+            await get(peer, studies, journeys, inbox)
     elapsed = time.perf_counter() - started
-    checks = await asyncio.to_thread(compare_all, study, outcomes, inbox)
-    present(checks, elapsed, output)
-    return 1 if any(check.fault for check in checks) else 0
+    await asyncio.to_thread(compare_all, journeys, inbox)
+    present(journeys, elapsed, output)
+    return 1 if any(journey.fault for journey in journeys) else 0
 
 
-async def send(address: str, paths: Sequence[Path], args: Namespace, output: Output) -> list[Outcome]:
-    """Sends files over one association, with a progress bar."""
-    found: list[Outcome] = []
-    instances = await asyncio.to_thread(lambda: [Instance.open(path) for path in paths])
-    with output.bar(sum(instance.length for instance in instances), wanted=not args.no_progress) as bar:
-        async with Client(address, ae_title="DEMO-SCU") as peer, peer.store_many(instances) as outcomes:
+async def store(peer: Client, journeys: Sequence[Journey], output: Output, *, wanted: bool) -> None:
+    """Stores every object over one association, with a progress bar."""
+    by_path = {journey.sent.path: journey for journey in journeys}
+    with output.bar(sum(journey.sent.length for journey in journeys), wanted=wanted) as bar:
+        async with peer.store_many(journey.sent for journey in journeys) as outcomes:
             async for outcome in outcomes:
-                bar.describe(f"{outcomes.done}/{len(paths)}")
-                bar.advance(outcome.instance.length if isinstance(outcome.instance, Instance) else 0)
-                found.append(outcome)
-    return found
+                journey = by_path[outcome.path]
+                journey.fault = str(outcome.error or "")
+                bar.describe(f"{outcomes.done}/{len(journeys)}")
+                bar.advance(journey.sent.length)
 
 
-def compare_all(study: dict[Path, str], outcomes: Sequence[Outcome], inbox: Path) -> list[Check]:
-    """Compares what was stored with what was sent."""
-    by_path = {outcome.path: outcome for outcome in outcomes}
-    checks = []
-    for path, what in study.items():
-        sent = Instance.open(path)
-        checks.append(Check(what, sent, difference(sent, by_path.get(path), inbox)))
-    return checks
+async def find(peer: Client, journeys: Iterable[Journey]) -> list[str]:
+    """Finds what the archive has, from studies down to objects (PS3.4 C.6.2); returns the UIDs of the studies."""
+    by_uid = {journey.sent.sop_instance_uid: journey for journey in journeys}
+    studies = await peer.find(query("STUDY", StudyInstanceUID="", PatientName=""))
+    for study in studies:
+        uid = study.StudyInstanceUID
+        for series in await peer.find(query("SERIES", StudyInstanceUID=uid, SeriesInstanceUID="", Modality="")):
+            keys = query("IMAGE", StudyInstanceUID=uid, SeriesInstanceUID=series.SeriesInstanceUID, SOPInstanceUID="")
+            for image in await peer.find(keys):
+                image.PatientName, image.Modality = study.get("PatientName"), series.get("Modality")
+                if image.SOPInstanceUID in by_uid:
+                    by_uid[image.SOPInstanceUID].found = image
+    return [study.StudyInstanceUID for study in studies]
 
 
-def difference(sent: Instance, outcome: Outcome | None, inbox: Path) -> str:
-    """What is different in what was stored, in words; nothing where nothing is."""
-    if outcome is None:
-        return "was not sent"
-    if outcome.error is not None:
-        return str(outcome.error)
+async def get(peer: Client, studies: Iterable[str], journeys: Iterable[Journey], inbox: Path) -> None:
+    """Gets study by study, each object in the transfer syntax in which it was sent."""
+    kinds = sorted({(journey.sent.sop_class_uid, journey.sent.transfer_syntax) for journey in journeys})
+    contexts = [PresentationContext(uid, (syntax,), scu=False, scp=True) for uid, syntax in kinds]
+    for study in studies:
+        async for request in peer.get(query("STUDY", StudyInstanceUID=study), storage=contexts):
+            await request.save(path_of(request.sop_instance_uid, inbox))
+
+
+def path_of(sop_instance_uid: str, inbox: Path) -> Path:
+    """Where an object goes that was retrieved."""
+    return inbox / f"{safe_name(sop_instance_uid)}.dcm"
+
+
+def compare_all(journeys: Iterable[Journey], inbox: Path) -> None:
+    """Compares what was retrieved with what was sent."""
+    for journey in journeys:
+        if not journey.fault:
+            journey.fault = "was not found" if journey.found is None else difference(journey.sent, inbox)
+
+
+def difference(sent: Instance, inbox: Path) -> str:
+    """What is different in what was retrieved, in words; nothing where nothing is."""
     try:
-        stored = Instance.open(inbox / f"{safe_name(sent.sop_instance_uid)}.dcm")
+        got = Instance.open(path_of(sent.sop_instance_uid, inbox))
         data = sent.read()
         # A deflated data set of odd length travels with the NUL that PS3.5 A.5 wants behind it.
-        if stored.read() not in (data, data + b"\0" if len(data) % 2 else data):
+        if got.read() not in (data, data + b"\0" if len(data) % 2 else data):
             return "the data set is different"
     except (DicomError, OSError) as error:
         return str(error)
     for name in ("sop_class_uid", "sop_instance_uid", "transfer_syntax"):
-        if getattr(stored, name) != getattr(sent, name):
+        if getattr(got, name) != getattr(sent, name):
             return f"{name} is different"
     return ""
 
 
-def present(checks: Sequence[Check], elapsed: float, output: Output) -> None:
+def present(journeys: Sequence[Journey], elapsed: float, output: Output) -> None:
     """Prints what came of it."""
-    columns = [Column(name, overflow="fold") for name in ("what", "SOP class", "transfer syntax")]
-    table = Table(*columns, Column("bytes", justify="right"), "stored")
-    for check in checks:
-        sent, verdict = check.sent, check.fault or "identical"
+    columns = [Column(name, overflow="fold") for name in ("what", "found as", "SOP class", "transfer syntax")]
+    table = Table(*columns, Column("bytes", justify="right"), "came back")
+    for journey in journeys:
+        sent, verdict = journey.sent, journey.fault or "identical"
         names = name_of(sent.sop_class_uid), name_of(sent.transfer_syntax)
         if output.json:
-            record = {"path": str(sent.path), "sop_class": names[0], "transfer_syntax": names[1], "stored": verdict}
-            output.result("", record)
-        table.add_row(check.what, *names, str(sent.length), verdict)
+            record = {"path": str(sent.path), "found": journey.words, "sop_class": names[0]}
+            output.result("", {**record, "transfer_syntax": names[1], "came_back": verdict})
+        table.add_row(journey.what, journey.words, *names, str(sent.length), verdict)
     if not output.json:
         output.table(table)
-    good = sum(not check.fault for check in checks)
-    size = sum(check.sent.length for check in checks)
-    output.say(f"{good} of {len(checks)} files stored without a byte changed, {size} bytes in {elapsed:.2f} s")
+    good = sum(not journey.fault for journey in journeys)
+    size = sum(journey.sent.length for journey in journeys)
+    counts = f"{good} of {len(journeys)} files stored, found and retrieved without a byte changed"
+    output.say(f"{counts}, {size} bytes in {elapsed:.2f} s")

@@ -103,7 +103,7 @@ TOOLS: Final = (
     Tool("getscu", "Retrieves objects from a peer and writes them to files (C-GET)."),
     Tool("qrscp", "Keeps objects in an archive, to be queried and retrieved (Query/Retrieve SCP).", serves=True),
     Tool("serve", "Serves a dicomio.Application of yours.", serves=True),
-    Tool("demo", "Sends a study to a server of its own on this machine and compares every byte of what was stored."),
+    Tool("demo", "Stores a study in an archive of its own on this machine, finds it, gets it and compares every byte."),
 )
 
 ALL: Final = tuple(tool.name for tool in TOOLS)

@@ -3,6 +3,7 @@
 from argparse import Namespace
 from pathlib import Path
 
+from dicomio.cli.archives import archive_class
 from dicomio.cli.errors import UsageError
 from dicomio.cli.output import Output
 from dicomio.cli.serving import serve_application
@@ -16,10 +17,7 @@ def run(args: Namespace, output: Output) -> int:
     Raises:
         UsageError: the archive cannot be made there, or what it needs is not installed.
     """
-    try:
-        from dicomio.archive import Archive
-    except ImportError as error:
-        raise UsageError(f"{error.name} is missing; install dicomio[archive]") from error
+    make = archive_class()
     root = Path(args.output_directory or "archive").absolute()
     if args.worklist is not None and not Path(args.worklist).is_dir():
         raise UsageError(f"{args.worklist} is not a directory")
@@ -27,12 +25,11 @@ def run(args: Namespace, output: Output) -> int:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{root}: {error.strerror}") from error
-    peers = {address.ae_title: address for address in args.peer or ()}
-    archive = Archive(
+    archive = make(
         root,
         index=args.index,
         ae_title=args.aetitle or "QRSCP",
-        destinations=peers,
+        destinations={address.ae_title: address for address in args.peer or ()},
         worklist=args.worklist,
     )
     return serve_application(archive.app, args, output)
