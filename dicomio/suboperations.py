@@ -39,6 +39,8 @@ logger = logging.getLogger("dicomio.application")
 
 # Seconds after which the peer hears that the operation goes on, even though no sub-operation has ended.
 HEARTBEAT: Final = 5.0
+# Seconds after which a destination that does not listen yet is tried again.
+SECOND_TRY: Final = 0.25
 
 
 class Tally(Channel[Outcome]):
@@ -123,7 +125,7 @@ class SubOperations:
             self.opening.add(scope)
             try:
                 async with scope:
-                    provider = await stack.enter_async_context(self.reserve(contexts))
+                    provider = await self.open(contexts, stack)
             except TimeoutError as error:
                 if scope.expired():
                     raise ConnectFailed("cancelled before the association was open") from error
@@ -131,6 +133,17 @@ class SubOperations:
             finally:
                 self.opening.discard(scope)
             yield provider
+
+    async def open(self, contexts: Iterable[PresentationContext], stack: AsyncExitStack) -> DimseProvider:
+        """An association; a refused connection is tried again, since some peers listen only once they have asked."""
+        wanted = list(contexts)
+        try:
+            return await stack.enter_async_context(self.reserve(wanted))
+        except ConnectFailed as error:
+            if isinstance(error, TimeoutError):
+                raise
+            await asyncio.sleep(SECOND_TRY)
+            return await stack.enter_async_context(self.reserve(wanted))
 
     def halt(self) -> None:
         """The peer has cancelled: what is on its way arrives, and nothing else is waited for."""
