@@ -1,11 +1,12 @@
 """Data sets made from keywords: what is asked for in a query, and what is told in a notification."""
 
+import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
 from pydicom.config import IGNORE
-from pydicom.datadict import dictionary_has_tag, dictionary_VR, keyword_dict, tag_for_keyword
+from pydicom.datadict import dictionary_has_tag, dictionary_VR, keyword_dict, repeater_has_tag, tag_for_keyword
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
@@ -21,6 +22,8 @@ QUERY_RETRIEVE_LEVEL = 0x00080052
 
 # PS3.5 6.1.2.3: UTF-8. Only said where the values need it.
 UTF8 = "ISO_IR 192"
+
+TAG = re.compile(r"\(?([0-9A-Fa-f]{4}),?([0-9A-Fa-f]{4})\)?")
 
 
 def query(level: str, **keys: Any) -> Dataset:
@@ -43,8 +46,8 @@ def dataset(**elements: Any) -> Dataset:
     Texts beyond ASCII are sent as UTF-8 unless `SpecificCharacterSet` is given.
 
     Args:
-        elements: values by keyword: texts, numbers, dates, bytes, lists of these; `None` for an empty element;
-            for a sequence a list of mappings or data sets, or a single one.
+        elements: values by keyword, or by tag, as in `**{"0008,0061": "CT"}`: texts, numbers, dates, bytes, lists of
+            these; `None` for an empty element; for a sequence a list of mappings or data sets, or a single one.
 
     Raises:
         ValueError: when a keyword is not in the data dictionary, or a value does not suit it.
@@ -121,12 +124,18 @@ def check_element(ds: Dataset, tag: BaseTag) -> None:
 
 def tag_of(keyword: str) -> BaseTag:
     """The tag of a keyword; for one that does not exist an error says what may have been meant."""
-    tag = tag_for_keyword(keyword) if keyword else None
-    if tag is None:
+    number = TAG.fullmatch(keyword)
+    if number is not None:
+        tag = BaseTag(int(number[1] + number[2], 16))
+        if not dictionary_has_tag(tag) and not repeater_has_tag(tag):
+            raise ValueError(f"{tag} is not in the DICOM data dictionary; add an element with its VR to the data set")
+        return tag
+    found = tag_for_keyword(keyword) if keyword else None
+    if found is None:
         close = get_close_matches(keyword, filter(None, keyword_dict), n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
         raise ValueError(f"{keyword} is not a keyword of the DICOM data dictionary{hint}")
-    return BaseTag(tag)
+    return BaseTag(found)
 
 
 def items_of(keyword: str, value: Any) -> list[Dataset]:

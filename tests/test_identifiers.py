@@ -59,6 +59,20 @@ def test_sequences_nest() -> None:
     assert [item.CodeValue for item in region.AnatomicRegionModifierSequence] == ["T-04000", "T-04000"]
 
 
+@pytest.mark.parametrize("tag", ["00080061", "0008,0061", "(0008,0061)"])
+def test_keys_may_be_tags(tag: str) -> None:
+    assert query("STUDY", **{tag: "CT"}) == query("STUDY", ModalitiesInStudy="CT")
+    (item,) = dataset(RequestAttributesSequence={"0040,0009": "7"}).RequestAttributesSequence
+    assert item.ScheduledProcedureStepID == "7"
+    assert dataset(**{"6002,0010": 5})[0x60020010].VR == "US"
+
+
+@pytest.mark.parametrize("tag", ["00091001", "0008,0002", "(0040,"])
+def test_tags_that_nobody_knows_are_refused(tag: str) -> None:
+    with pytest.raises(ValueError, match="DICOM data dictionary"):
+        query("STUDY", **{tag: ""})
+
+
 @pytest.mark.parametrize("one", [{"CodeValue": "1"}, [{"CodeValue": "1"}], dataset(CodeValue="1")])
 def test_a_single_item_needs_no_list(one: object) -> None:
     assert [item.CodeValue for item in dataset(ConceptNameCodeSequence=one).ConceptNameCodeSequence] == ["1"]
