@@ -242,12 +242,19 @@ class Refused(DicomError):
         comment: Error Comment (0000,0902), at most 64 characters of it are sent.
         offending: Offending Element (0000,0901), the tags of the elements that are to blame.
         error_id: Error ID (0000,0903), 0 to 0xFFFF.
+
+    Raises:
+        ValueError: one of the numbers does not fit its element.
     """
 
     def __init__(
         self, status: int, comment: str = "", *, offending: Sequence[int] = (), error_id: int | None = None
     ) -> None:
         self.status, self.comment, self.offending, self.error_id = status, comment, tuple(offending), error_id
+        if any(not 0 <= number <= 0xFFFF for number in (status, error_id or 0)):
+            raise ValueError(f"a status and an error ID have 16 bits, unlike {status:#x} and {error_id}")
+        if any(not isinstance(tag, int) or not 0 <= tag <= 0xFFFFFFFF for tag in self.offending):
+            raise ValueError(f"offending elements are tags of 32 bits, unlike {self.offending}")
         super().__init__(f"refused with status 0x{int(status):04X}{f': {comment}' if comment else ''}")
 
 
