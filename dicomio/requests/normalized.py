@@ -11,6 +11,7 @@ from dicomio.datasets import decode, encode
 from dicomio.errors import InvalidInstance, Refused
 from dicomio.operations import Inbound
 from dicomio.requests.base import Request, checked_uid
+from dicomio.status import Status
 from dicomio.threads import in_thread
 from dicomio.wire.commands import Command
 
@@ -105,6 +106,13 @@ class CreateRequest(NormalizedRequest):
     def attributes(self) -> Dataset:
         """Attribute List: the attributes that the instance is to have."""
         return self.data_set
+
+    def complete(self, response: Command) -> bytes | None:
+        """Adds the SOP instance, unless it would have been ours to name and was not created."""
+        data = super().complete(response)
+        if self.assigned and Status(response.status or SUCCESS).is_failure:
+            response.affected_sop_instance_uid = None
+        return data
 
 
 class SetRequest(NormalizedRequest):
