@@ -40,9 +40,9 @@ def pick_context(provider: DimseProvider, sop_class: str, role: Role = Role.SCU)
 def refusal(provider: DimseProvider, sop_class: str) -> str:
     """Why there is no context for a SOP class, in words."""
     agreement = provider.agreement
+    if any(context.abstract_syntax == sop_class for context in provider.contexts.values()):
+        return f"{provider.peer}: the role that was negotiated does not allow it"
     results = [result for uid, result in agreement.refused.values() if uid == sop_class] if agreement else []
     if results:
         return f"{provider.peer}: {RESULTS.get(results[0], f'refused with result {results[0]}')}"
-    if any(context.abstract_syntax == sop_class for context in provider.contexts.values()):
-        return f"{provider.peer}: the role that was negotiated does not allow it"
     return "it was not proposed on this association"
