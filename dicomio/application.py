@@ -418,6 +418,8 @@ class Application:
         command = inbound.command
         sop_class = command.affected_sop_class_uid or command.requested_sop_class_uid or inbound.context.abstract_syntax
         handlers = self.handlers.get(command.field, {})
+        if not may_carry(inbound, sop_class):
+            return self.unknown_handler or refuse_class
         if sop_class in handlers:
             return handlers[sop_class]
         is_known = not handlers or any(sop_class in self.handlers.get(field, {}) for field in NORMALIZED)
@@ -446,8 +448,9 @@ class Application:
         if inbound.provider.ended is not None:
             return
         complete = request.complete if request is not None else None
-        await respond(inbound, status, comment, offending=offending, error_id=error_id, complete=complete)
-        for call in request.after_calls if request is not None and not status.is_failure else ():
+        sent = await respond(inbound, status, comment, offending=offending, error_id=error_id, complete=complete)
+        succeeded = sent is not None and not sent.is_failure
+        for call in request.after_calls if request is not None and succeeded else ():
             self.spawn(self.run_after(call, inbound))
 
     async def call(self, handler: Handler, request: Request) -> Any:
@@ -558,6 +561,23 @@ def storage_keys(abstract_syntax: str) -> tuple[str, ...]:
     # What is known to be something else is not stored; trial storage SOP classes are.
     is_other = "Storage" not in sop.name_of(abstract_syntax)[-12:] and abstract_syntax in sop.NAMES
     return (abstract_syntax,) if is_other else (abstract_syntax, ANY)
+
+
+def may_carry(inbound: Inbound, sop_class: str) -> bool:
+    """Whether a DIMSE-N request on a SOP class may come on its presentation context.
+
+    That of a meta SOP class carries requests on its members, and those of some service classes requests on each other
+    (PS3.4 H.2.2.2, CC.3.1.2). What was not negotiated in any way may have been refused to this peer.
+    """
+    negotiated = inbound.context.abstract_syntax
+    if sop_class == negotiated or negotiated not in sop.NAMES:
+        return True
+    if any(context.abstract_syntax == sop_class for context in inbound.provider.contexts.values()):
+        return True
+    known, asked = sop.SOP_CLASSES.get(negotiated), sop.SOP_CLASSES.get(sop_class)
+    if known is None or asked is None or known.service_class is not asked.service_class:
+        return False
+    return inbound.command.name.removesuffix("-RQ") in known.operations
 
 
 class Layer:

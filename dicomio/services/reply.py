@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from dicomio.dimse import DimseProvider
-from dicomio.errors import DicomError, InvalidInstance, StatusError
+from dicomio.errors import DicomError, InvalidInstance, LocalProtocolError, StatusError
 from dicomio.operations import Inbound, Reply
 from dicomio.sop import statuses_of
 from dicomio.status import Status
@@ -122,7 +122,7 @@ async def respond(
     offending: Sequence[int] = (),
     error_id: int | None = None,
     complete: Callable[[Command], bytes | None] | None = None,
-) -> None:
+) -> Status | None:
     """Answers a request finally, once the peer has sent all of it; where the association is over, does nothing.
 
     Args:
@@ -132,24 +132,28 @@ async def respond(
         offending: Offending Element.
         error_id: Error ID.
         complete: adds to the response what else belongs into it, and returns its data set.
+
+    Returns:
+        The status that was sent: another one where the response could not be; `None` where the association is over.
     """
     if inbound.body is not None:
         try:
             await inbound.body.finished()
         except DicomError as error:
             if inbound.provider.ended is not None:
-                return
+                return None
             logger.warning("%s: %s", inbound.provider.peer, error)
             status, comment = Status.CANNOT_UNDERSTAND, "no data set"
     response = response_to(inbound, status, comment, offending=offending)
     response.error_id = error_id
-    data: bytes | None = None
     try:
         data = complete(response) if complete is not None else None
-    except InvalidInstance as error:
+        response.has_data_set = data is not None
+        inbound.answer(response, data)
+    except (InvalidInstance, LocalProtocolError) as error:
         logger.error("%s: what a handler returned cannot be sent: %s", inbound.provider.peer, error)
         response = response_to(inbound, Status.PROCESSING_FAILURE, "the response cannot be encoded")
-    response.has_data_set = data is not None
-    inbound.answer(response, data)
+        inbound.answer(response)
     if inbound.provider.protocol.writing_paused:
         await inbound.provider.drain()
+    return Status(response.status or 0)
