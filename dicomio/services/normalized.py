@@ -138,7 +138,7 @@ def performer(func: Callable[..., Any]) -> Callable[[NormalizedRequest], Awaitab
         if isinstance(result, tuple) and len(result) == 2:
             status, result = result
         if not isinstance(result, Dataset):
-            return result
+            return result if status is None else status
         request.result = request.select(result) if isinstance(request, GetRequest) else result
         return status
 
