@@ -1,10 +1,11 @@
 """C-FIND, C-MOVE and C-GET as their handlers see them (PS3.4 C.4; PS3.7 9.1.2 to 9.1.4)."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 from dicomio.datasets import decode, encode
@@ -27,9 +28,12 @@ RESPONSE_BIT: Final = 0x8000
 # The most that a counter of sub-operations can say.
 MOST: Final = 0xFFFF
 
+FAILED_SOP_INSTANCE_UID_LIST: Final = 0x00080058
 QUERY_RETRIEVE_LEVEL: Final = 0x00080052
 # What identifiers have beside keys: Specific Character Set, level, Timezone Offset From UTC.
 NO_KEYS: Final = frozenset({0x00080005, QUERY_RETRIEVE_LEVEL, 0x00080201})
+# The longest value that Explicit VR has a length for in the VR of UIDs (PS3.5 7.1.2).
+LONGEST: Final = 0xFFFE
 # Bytes of an identifier that are decoded in the event loop; more would keep others waiting.
 DECODED_AT_ONCE: Final = 65_536
 # Seconds for which a handler that never waits may go on before others get their turn.
@@ -205,7 +209,7 @@ class RetrieveRequest(IdentifierRequest):
         if not self.failed_uids:
             return None
         failed = Dataset()
-        failed.FailedSOPInstanceUIDList = self.failed_uids
+        failed.add(uid_list(FAILED_SOP_INSTANCE_UID_LIST, self.failed_uids))
         return encode(failed, self.transfer_syntax)
 
     def send_progress(self) -> None:
@@ -223,3 +227,11 @@ class RetrieveRequest(IdentifierRequest):
         progress = self.progress
         response.completed, response.failed = min(progress.completed, MOST), min(progress.failed, MOST)
         response.warning, response.remaining = min(progress.warning, MOST), min(progress.remaining, MOST)
+
+
+def uid_list(tag: int, uids: Sequence[str]) -> DataElement:
+    """An element of any number of UIDs; those too long for their VR have to be UN (PS3.5 6.2.2)."""
+    value = "\\".join(uids)
+    if len(value) <= LONGEST:
+        return DataElement(tag, "UI", list(uids))
+    return DataElement(tag, "UN", value.encode() + b"\0" * (len(value) % 2))

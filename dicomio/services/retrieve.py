@@ -95,6 +95,9 @@ class RetrieveOperation(Operation):
         try:
             ds = decode(data, self.pending.context.transfer_syntax, provider.limits)
             failed = ds.get("FailedSOPInstanceUIDList") or []
+            if isinstance(failed, bytes):
+                # UN, as a list too long for its VR has to be (PS3.5 6.2.2).
+                failed = failed.decode("ascii").rstrip("\0 ").split("\\")
             self.failed_uids = [str(failed)] if isinstance(failed, str) else [str(uid) for uid in failed]
         except Exception:  # the numbers say what is essential, and whatever pydicom makes of a value is a quirk of it
             provider.upper.messages.note("sent a list of failed SOP instances that cannot be decoded")

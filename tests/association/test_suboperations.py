@@ -19,6 +19,7 @@ from dicomio import (
     Request,
     RetrieveRequest,
     Status,
+    StatusError,
     StoreRequest,
     sop,
 )
@@ -432,6 +433,20 @@ async def test_a_sop_class_for_which_the_peer_is_no_scp_fails() -> None:
 
 
 # counters
+
+
+@pytest.mark.parametrize("count", [1057, 1058, 3000])
+async def test_a_list_of_failures_longer_than_its_vr_allows(count: int) -> None:
+    """More than 65534 bytes of UIDs: UN in Explicit VR (PS3.5 6.2.2)."""
+    uids = [f"{'1.2.826.0.1.3680043.9.':1<57}{number:04}" for number in range(count)]
+    app = giving([instance(10, uid) for uid in uids])
+    app.destinations = {"DESTINATION": "DESTINATION@127.0.0.1:1"}
+    async with connected(app, contexts=QUERYING) as association:
+        move = association.move(STUDY, to="DESTINATION")
+        with pytest.raises(StatusError, match="0xA702"):
+            await move
+        assert move.progress == Progress(failed=count)
+        assert list(move.failed_uids) == uids
 
 
 async def test_counters_have_sixteen_bits() -> None:
