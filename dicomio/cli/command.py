@@ -4,15 +4,16 @@ import asyncio
 import os
 import sys
 from argparse import SUPPRESS, ArgumentParser, Namespace, RawDescriptionHelpFormatter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final, NoReturn
 
 from dicomio import DicomError, __version__
 from dicomio.cli import demo, echoscu, findscu, getscu, movescu, qrscp, serve, storescp, storescu
 from dicomio.cli.errors import UsageError
-from dicomio.cli.options import TOOLS, Option, Tool, arguments_of, options_of
+from dicomio.cli.options import SCUS, TOOLS, Option, Tool, arguments_of, options_of
 from dicomio.cli.output import Output, complain, printable
+from dicomio.cli.profiles import profiled
 
 __all__ = ["main", "parse"]
 
@@ -118,11 +119,15 @@ def parse(tool: Tool, words: Sequence[str]) -> Namespace:
         UsageError: they are not right; the text names the option.
         SystemExit: help or version was asked for, and printed.
     """
-    return parser_of(tool).parse_args(list(canonical(words, options_of(tool.name))))
+    found = list(canonical(words, options_of(tool.name)))
+    given = profiled(found) if tool.name in SCUS else {}
+    parser = parser_of(tool, without=given)
+    parser.set_defaults(**({"peer_profile": None} | dict(given)))
+    return parser.parse_args(found)
 
 
-def parser_of(tool: Tool) -> Parser:
-    """The parser of a tool, made from the table of options."""
+def parser_of(tool: Tool, *, without: Container[str] = ()) -> Parser:
+    """The parser of a tool, made from the table of options, without some of the positional arguments."""
     parser = Parser(
         prog=f"dicomio {tool.name}",
         description=tool.meaning,
@@ -133,6 +138,8 @@ def parser_of(tool: Tool) -> Parser:
         formatter_class=RawDescriptionHelpFormatter,
     )
     for argument in arguments_of(tool.name):
+        if argument.name.lower() in without:
+            continue
         parser.add_argument(
             argument.name.lower(),
             metavar=argument.name,

@@ -5,7 +5,7 @@ from argparse import Namespace
 
 from dicomio import Address, DicomError, connect
 from dicomio.cli.output import Output
-from dicomio.cli.scu import ae_title_of, complete, limits_of, peer_of, timeout_of, told
+from dicomio.cli.scu import ae_title_of, complete, limits_of, peer_of, strict_of, timeout_of, told
 from dicomio.cli.security import client_tls, identity_of, require_response
 from dicomio.sop import Verification
 
@@ -33,6 +33,7 @@ async def echo(args: Namespace, peer: Address, output: Output) -> int:
         ssl=client_tls(args),
         identity=identity_of(args),
         window=args.window,
+        strict=strict_of(args),
     ) as association:
         require_response(association)
         for number in range(1, args.repeat + 1):

@@ -174,8 +174,8 @@ def syntax_options(sign: str, verb: str, tool: str, implicit: str) -> Iterable[O
 
 
 ARGUMENTS: Final = (
-    Argument("HOST", "host name or IP address of the peer", SCUS, convert=values.host),
-    Argument("PORT", "TCP port of the peer", SCUS, convert=values.port),
+    Argument("HOST", "host name or IP address of the peer; not with --profile", SCUS, convert=values.host),
+    Argument("PORT", "TCP port of the peer; not with --profile", SCUS, convert=values.port),
     Argument("PATH", "DICOM file, or directory with +sd", STORE, "+"),
     Argument("QUERYFILE", "DICOM file with the keys of a query; each is one operation", QUERIES, "*"),
     Argument(
@@ -216,6 +216,14 @@ OPTIONS: Final = (
         values.ae_title,
         default="ANY-SCP",
     ),
+    Option(
+        ("--profile",),
+        "the peer is this table of the file of peers, which gives HOST, PORT and what no option says otherwise",
+        SCUS,
+        CONNECTION,
+        "NAME",
+    ),
+    Option(("--peers",), "the file of peers, in TOML (peers.toml)", SCUS, CONNECTION, "FILE"),
     Option(("-to", "--timeout"), "seconds to connect (30)", SCUS, CONNECTION, "SECONDS", values.seconds, default=30.0),
     Option(
         ("-ta", "--acse-timeout"),
@@ -261,6 +269,13 @@ OPTIONS: Final = (
         "NUMBER",
         values.server_port,
         default=11112,
+    ),
+    Option(
+        ("--reload",),
+        "begin anew when a .py file below the current directory changes; for development",
+        SERVE,
+        CONNECTION,
+        default=False,
     ),
     Option(("--host",), "address to listen on (all)", SERVE, CONNECTION, "ADDRESS", values.host),
     Option(("--workers",), "processes that share the port (1)", SCPS, CONNECTION, "NUMBER", values.count, default=1),

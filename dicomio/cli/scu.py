@@ -4,6 +4,7 @@ import asyncio
 from argparse import Namespace
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +13,17 @@ from dicomio.cli.errors import UsageError
 from dicomio.cli.security import client_tls, identity_of, require_response
 from dicomio.server import loop_factory
 
-__all__ = ["ae_title_of", "complete", "directory_of", "limits_of", "peer_of", "timeout_of", "told", "visiting"]
+__all__ = [
+    "ae_title_of",
+    "complete",
+    "directory_of",
+    "limits_of",
+    "peer_of",
+    "strict_of",
+    "timeout_of",
+    "told",
+    "visiting",
+]
 
 # Seconds that the peer gets to end in good order what was interrupted, or has failed.
 GRACE: Final = 5.0
@@ -31,12 +42,25 @@ def ae_title_of(args: Namespace, tool: str) -> str:
 def timeout_of(args: Namespace) -> Timeout:
     """The deadlines that the command line sets."""
     acse = args.acse_timeout
-    return Timeout(connect=args.timeout, negotiate=acse, release=acse, artim=acse, response=args.dimse_timeout)
+    given = {
+        "connect": args.timeout,
+        "negotiate": acse,
+        "release": acse,
+        "artim": acse,
+        "response": args.dimse_timeout,
+    }
+    usual = args.peer_profile.timeout if args.peer_profile is not None else Timeout()
+    return replace(usual, **{name: seconds for name, seconds in given.items() if seconds is not None})
 
 
 def limits_of(args: Namespace) -> Limits:
     """The limits that the command line sets."""
     return Limits(max_pdu=args.max_pdu)
+
+
+def strict_of(args: Namespace) -> bool:
+    """Whether the profile of the peer refuses deviations that are tolerated otherwise."""
+    return args.peer_profile is not None and args.peer_profile.strict
 
 
 def directory_of(args: Namespace) -> Path:
@@ -80,6 +104,7 @@ async def visiting(args: Namespace, tool: str) -> AsyncIterator[Client]:
         ssl=client_tls(args),
         identity=identity_of(args),
         window=args.window,
+        strict=strict_of(args),
     )
     grace: float | None = GRACE
     try:

@@ -11,13 +11,13 @@ __all__ = ["client_tls", "identity_of", "require_response", "server_tls"]
 
 
 def client_tls(args: Namespace) -> ssl.SSLContext | None:
-    """The context for associations that we open; `None` where none of the TLS options is given.
+    """The context for associations that we open: of the TLS options, else of the profile; `None` without either.
 
     Raises:
         UsageError: a file cannot be used.
     """
     if args.tls is None and not args.anonymous_tls:
-        return None
+        return args.peer_profile.ssl if args.peer_profile is not None else None
     key, certificate = args.tls or (None, None)
     try:
         return tls.client_context(

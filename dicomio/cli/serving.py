@@ -40,7 +40,8 @@ def serve_application(app: Application, args: Namespace, output: Output) -> int:
 
     try:
         if args.workers == 1:
-            run_server(make(args.port, shared=False), lambda server: tell(server.addresses, output))
+            shared = getattr(args, "shared_port", False)
+            run_server(make(args.port, shared=shared), lambda server: tell(server.addresses, output))
         else:
             holder, (name, port) = reserve_port(host, args.port)
             with holder:

@@ -10,7 +10,7 @@ from dicomio.cli.errors import UsageError
 from dicomio.cli.inputs import Unreadable, named_files, read_heads
 from dicomio.cli.output import Output
 from dicomio.cli.plan import batches_of
-from dicomio.cli.scu import ae_title_of, complete, limits_of, peer_of, timeout_of, told
+from dicomio.cli.scu import ae_title_of, complete, limits_of, peer_of, strict_of, timeout_of, told
 from dicomio.cli.security import client_tls, identity_of
 from dicomio.cli.sending import Outcome, Transfer
 
@@ -90,6 +90,7 @@ class StoreSCU:
             ssl=self.tls,
             identity=self.identity,
             window=self.args.window,
+            strict=strict_of(self.args),
         )
 
     def report(self, outcome: Outcome) -> None:
