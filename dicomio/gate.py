@@ -7,11 +7,12 @@ import os
 import socket
 import ssl as tls
 import struct
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final, TypeAlias
 
-from dicomio.opening import tls_reason
+from dicomio.handshakes import handshaking, tell_peer, tls_reason
 from dicomio.protocol import UpperLayerProtocol
 from dicomio.threads import in_thread
 
@@ -103,7 +104,7 @@ class Gate:
         ssl: gives the context for the handshake; `None` for plain connections.
         proxies: networks of balancers whose PROXY protocol is believed.
         timeout: seconds for all of it.
-        most: connections that may be at it; of more, the oldest goes.
+        most: connections that may be at it; of more, the oldest of the host with most of them goes.
     """
 
     def __init__(
@@ -162,15 +163,21 @@ class Gate:
             self.entering[task] = host
             task.add_done_callback(lambda done: self.entering.pop(done, None))
             if len(self.entering) > self.most:
-                oldest, host = next(iter(self.entering.items()))
-                logger.warning("%s: connection dropped: too many without an association", host)
-                oldest.cancel()
+                self.drop_oldest()
+
+    def drop_oldest(self) -> None:
+        """Makes room: of the host with most connections at it, the oldest goes."""
+        busiest = Counter(self.entering.values()).most_common(1)[0][0]
+        oldest = next(task for task, host in self.entering.items() if host == busiest)
+        del self.entering[oldest]
+        logger.warning("%s: connection dropped: too many without an association", busiest)
+        oldest.cancel()
 
     async def enter(self, connection: socket.socket, host: str) -> None:
         """Leads one connection to its association."""
         try:
             connection.setblocking(False)
-            async with asyncio.timeout(self.timeout):
+            async with handshaking(self.timeout):
                 source = await self.read_proxy(connection) if self.is_proxied(host) else None
                 await self.shake_hands(connection, source)
         except ProxyError as error:
@@ -180,7 +187,7 @@ class Gate:
             logger.warning("%s: no TLS handshake, or no header of a balancer, within %s s", host, self.timeout)
             connection.close()
         except OSError as error:
-            reason = tls_reason(error) if isinstance(error, tls.SSLError) else error.strerror or type(error).__name__
+            reason = tls_reason(error) if isinstance(error, tls.SSLError) else error.strerror or "the peer closed it"
             logger.warning("%s: connection not accepted: %s", host, reason)
             connection.close()
         except asyncio.CancelledError:
@@ -193,6 +200,8 @@ class Gate:
         if context is not None and not isinstance(context, tls.SSLContext):
             # It may look at files.
             context = await in_thread(context)
+        if context is not None:
+            tell_peer(context)
         limit = self.timeout if context is not None else None
         await self.loop.connect_accepted_socket(
             lambda: self.make(source), connection, ssl=context, ssl_handshake_timeout=limit

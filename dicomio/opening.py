@@ -11,8 +11,16 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 from dicomio.association import Association
 from dicomio.buffers import SHARED
 from dicomio.config import Address, Limits, PresentationContext, Role, Timeout, checked_ae_title, checked_uid
-from dicomio.errors import ConnectFailed, ConnectTimeout, DicomError, NegotiationTimeout, RemoteProtocolError
+from dicomio.errors import (
+    ConnectFailed,
+    ConnectionLost,
+    ConnectTimeout,
+    DicomError,
+    NegotiationTimeout,
+    RemoteProtocolError,
+)
 from dicomio.extensions import Extension, Identity, extension_bytes
+from dicomio.handshakes import handshaking, tell_peer, tls_reason
 from dicomio.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicomio.negotiation import propose
 from dicomio.operations import Dispatch, Inbound
@@ -28,6 +36,8 @@ __all__ = ["USUAL", "Locate", "Serves", "connect", "proposals"]
 AE_TITLE = "DICOMIO"
 # Stands for deadlines that are not given: those of the peer's profile, or 30 seconds each.
 USUAL = -1.0
+# What most peers do that are not prepared for TLS.
+HUNG_UP = "the peer closed the connection; it may not speak TLS on this port"
 
 
 Locate: TypeAlias = Callable[[str], Awaitable[Address | Peer | None]]
@@ -228,20 +238,25 @@ class connect:  # used like a function
                 raise ConnectFailed(f"{self.destination!r} is not among the destinations of {self.ae_title}")
         association = self.prepare()
         await self.connect(association)
-        await negotiated(association)
+        await negotiated(association, plain=self.ssl is None)
         return association
 
     async def connect(self, association: Association) -> None:
         """Makes the transport connection."""
         loop = asyncio.get_running_loop()
         host, port = self.address.host, self.address.port
+        if self.ssl is not None:
+            tell_peer(self.ssl)
         try:
-            async with asyncio.timeout(self.timeout.connect):
+            async with handshaking(self.timeout.connect):
                 transport, _ = await loop.create_connection(lambda: association.protocol, host, port, ssl=self.ssl)
         except TimeoutError as error:
             raise ConnectTimeout(f"{self.address}: no connection within {self.timeout.connect} s") from error
         except tls.SSLError as error:
             raise ConnectFailed(f"{self.address}: TLS failed: {tls_reason(error)}") from error
+        except ConnectionResetError as error:
+            why = "the peer closed the connection" if self.ssl is None else f"TLS failed: {HUNG_UP}"
+            raise ConnectFailed(f"{self.address}: {why}") from error
         except (OSError, UnicodeError) as error:
             raise ConnectFailed(f"{self.address}: {os_reason(error)}") from error
         try:
@@ -251,8 +266,13 @@ class connect:  # used like a function
             raise ConnectFailed(f"{self.address}: socket options: {error.strerror or error}") from error
 
 
-async def negotiated(association: Association) -> None:
-    """Waits for the answer to the A-ASSOCIATE-RQ; where that is not a yes, the connection is closed."""
+async def negotiated(association: Association, *, plain: bool = False) -> None:
+    """Waits for the answer to the A-ASSOCIATE-RQ; where that is not a yes, the connection is closed.
+
+    Args:
+        association: the association in the making.
+        plain: whether its connection is a plain one, which may be what the peer does not like.
+    """
     peer, limit = association.peer, association.timeout.negotiate
     try:
         async with asyncio.timeout(limit):
@@ -264,6 +284,9 @@ async def negotiated(association: Association) -> None:
     except RemoteProtocolError as error:
         await association.wait_closed()
         raise ConnectFailed(f"{peer} does not speak DICOM there: {error}") from error
+    except ConnectionLost as error:
+        await association.wait_closed()
+        raise lost(association, error, plain=plain) from error
     except DicomError:
         await association.wait_closed()
         raise
@@ -273,16 +296,18 @@ async def negotiated(association: Association) -> None:
         raise
 
 
+def lost(association: Association, error: ConnectionLost, *, plain: bool) -> DicomError:
+    """What it means that a connection is lost before the A-ASSOCIATE-RQ has been answered."""
+    cause = association.protocol.lost.__cause__ if association.protocol.lost is not None else None
+    if isinstance(cause, tls.SSLError):
+        # With TLS 1.3 a client has shaken hands before the server has looked at its certificate.
+        return ConnectFailed(f"{association.peer}: TLS failed: {tls_reason(cause)}")
+    return ConnectionLost(f"{error}{'; it may want TLS on this port' if plain else ''}")
+
+
 def os_reason(error: Exception) -> str:
     """Why there is no connection, in the words of the system rather than of asyncio."""
     if isinstance(error, OSError):
         known = error.errno is not None and error.errno in errno.errorcode
         return os.strerror(error.errno or 0) if known else error.strerror or str(error)
     return str(error)
-
-
-def tls_reason(error: tls.SSLError) -> str:
-    """What went wrong in a handshake, in words."""
-    if error.reason == "WRONG_VERSION_NUMBER":
-        return "the peer does not speak TLS on this port"
-    return getattr(error, "verify_message", "") or error.reason or str(error)

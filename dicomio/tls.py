@@ -8,7 +8,8 @@ client = tls.client_context(ca="archive.pem", certificate="me.crt", key="me.key"
 
 import os
 import ssl
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from enum import Enum
 from os import PathLike
 from pathlib import Path
@@ -94,7 +95,7 @@ def client_context(
     context.check_hostname = verify and check_hostname
     context.verify_mode = ssl.CERT_REQUIRED if verify else ssl.CERT_NONE
     if certificate is not None:
-        context.load_cert_chain(certificate, key, password)
+        certify(context, certificate, key, password)
     if ca is not None:
         trust(context, ca)
     elif verify:
@@ -131,7 +132,7 @@ def server_context(
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     restrict(context, profile)
-    context.load_cert_chain(certificate, key, password)
+    certify(context, certificate, key, password)
     if ca is not None:
         trust(context, ca)
         context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
@@ -190,20 +191,49 @@ def restrict(context: ssl.SSLContext, profile: Profile) -> None:
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
 
 
+def certify(context: ssl.SSLContext, certificate: StrPath, key: StrPath | None, password: Password) -> None:
+    """Adds our own certificate and its key."""
+    with naming(certificate if key is None else f"{certificate}, {key}"):
+        context.load_cert_chain(certificate, key, password)
+
+
 def trust(context: ssl.SSLContext, ca: StrPath | Iterable[StrPath]) -> None:
-    """Adds CAs; of a directory every PEM file."""
+    """Adds CAs; of a directory every file."""
     for place in several(ca):
-        path = Path(place)
-        files = sorted(each for each in path.iterdir() if each.is_file()) if path.is_dir() else [path]
-        for file in files:
-            context.load_verify_locations(file)
+        try:
+            load(context, place)
+        except OSError:
+            path = Path(place)
+            if not path.is_dir():
+                raise
+            for file in sorted(each for each in path.iterdir() if each.is_file()):
+                load(context, file)
 
 
 def revoke(context: ssl.SSLContext, crl: StrPath | Iterable[StrPath]) -> None:
     """Adds revocation lists, and has them looked at."""
     for file in several(crl):
-        context.load_verify_locations(file)
+        load(context, file)
         context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
+
+
+def load(context: ssl.SSLContext, file: StrPath) -> None:
+    """Adds what is in a PEM file: certificates of CAs, or revocation lists."""
+    with naming(file):
+        context.load_verify_locations(file)
+
+
+@contextmanager
+def naming(file: StrPath) -> Iterator[None]:
+    """Has an error say which file it is about, which `ssl` does not."""
+    try:
+        yield
+    except ssl.SSLError as error:
+        error.strerror = f"{file}: {error.strerror}"
+        raise
+    except OSError as error:
+        error.filename = str(file)
+        raise
 
 
 def several(paths: StrPath | Iterable[StrPath]) -> Iterable[StrPath]:

@@ -5,7 +5,7 @@ import os
 import shutil
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -109,7 +109,7 @@ async def test_a_peer_without_a_certificate_is_refused_where_one_is_required(
     async with serving(context) as (address, _):
         with pytest.raises(DicomError, match=r"127\.0\.0\.1"):
             await echo(address, await client_context(ca=authority.path))
-        await until(lambda: "PEER_DID_NOT_RETURN_A_CERTIFICATE" in caplog.text)
+        await until(lambda: "the peer shows no certificate" in caplog.text)
     await echo_optional(authority)
 
 
@@ -123,7 +123,10 @@ async def test_a_server_of_an_unknown_ca_is_refused_in_words(authority: Authorit
     (tmp_path / "other").mkdir()
     stranger = Authority(tmp_path / "other")
     async with serving(await server_context(stranger.certify("localhost"))) as (address, _):
-        with pytest.raises(ConnectFailed, match=r"TLS failed: (unable to get local issuer|self.signed) certificate"):
+        with pytest.raises(
+            ConnectFailed,
+            match=r"not accepted: (unable to get local issuer|self.signed) certificate",
+        ):
             await echo(address, await client_context(ca=authority.path))
         await echo(address, await client_context(verify=False))
 
@@ -167,6 +170,22 @@ def encrypted(path: Path) -> Path:
     certificates = text[text.index(b"-----BEGIN CERTIFICATE") :]
     path.write_bytes(locked + certificates)
     return path
+
+
+@pytest.mark.parametrize("name", ["missing.pem", "nonsense.pem"])
+def test_a_file_that_cannot_be_used_is_named(authority: Authority, tmp_path: Path, name: str) -> None:
+    (tmp_path / "nonsense.pem").write_text("this is no certificate")
+    own = authority.certify("localhost")
+    uses: list[Callable[[], object]] = [
+        lambda: tls.server_context(tmp_path / name),
+        lambda: tls.server_context(own, tmp_path / name),
+        lambda: tls.server_context(own, ca=tmp_path / name),
+        lambda: tls.client_context(crl=tmp_path / name),
+        lambda: tls.client_context(verify=False, certificate=tmp_path / name),
+    ]
+    for use in uses:
+        with pytest.raises(OSError, match=name):
+            use()
 
 
 async def test_plain_dicom_on_a_tls_port_is_named_by_the_server(
