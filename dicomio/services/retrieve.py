@@ -37,12 +37,13 @@ logger = logging.getLogger("dicomio.association")
 T = TypeVar("T")
 
 EXPLICIT, IMPLICIT = DEFAULT_TRANSFER_SYNTAXES
-# What a SOP class can be proposed in, by the number of presentation contexts that takes. Implicit VR never stands alone
-# and deflated not at all: there are servers that convert everything to what is offered so.
+# What a SOP class can be proposed in, by the number of presentation contexts that takes. There are servers that convert
+# everything to what stands later in the list, or earlier; with this order they leave as it is what is usual.
 CHOICES: Final = (
     (
+        ("1.2.840.10008.1.2.1.99",),
+        (IMPLICIT,),
         (EXPLICIT,),
-        (IMPLICIT, EXPLICIT),
         ("1.2.840.10008.1.2.2",),
         ("1.2.840.10008.1.2.4.50",),
         ("1.2.840.10008.1.2.4.70",),
@@ -51,7 +52,7 @@ CHOICES: Final = (
         ("1.2.840.10008.1.2.4.91",),
         ("1.2.840.10008.1.2.5",),
     ),
-    ((EXPLICIT,), (IMPLICIT, EXPLICIT)),
+    ((IMPLICIT,), (EXPLICIT,)),
     (DEFAULT_TRANSFER_SYNTAXES,),
 )
 MOST_CONTEXTS: Final = 128

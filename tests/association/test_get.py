@@ -171,7 +171,7 @@ def test_contexts_to_propose() -> None:
     assert len(contexts) == 2 + len(CHOICES[0])
     assert len({context.transfer_syntaxes for context in contexts[2:]}) == len(CHOICES[0])
     assert all((context.scu, context.scp) == (False, True) for context in contexts[1:])
-    for classes, contexts_each in ((14, 9), (15, 2), (63, 2), (64, 1), (127, 1)):
+    for classes, contexts_each in ((12, 10), (13, 2), (63, 2), (64, 1), (127, 1)):
         many = get_contexts(STUDY_ROOT, [f"1.2.{number}" for number in range(classes)])
         assert len(many) == 1 + classes * contexts_each
 
