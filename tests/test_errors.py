@@ -44,6 +44,8 @@ class FakeResponse:
 
     status: int = 0xA700
     error_comment: str | None = "disk full"
+    offending_elements: tuple[int, ...] = ()
+    attribute_identifiers: tuple[int, ...] = ()
 
 
 EXAMPLES = [

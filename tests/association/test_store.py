@@ -176,7 +176,7 @@ async def test_a_failure_is_raised(status: int) -> None:
         ) as caught:
             await storing_it
         assert caught.value.status == status
-        assert tuple(caught.value.response.offending_elements) == (0x00100010, 0x00080018)  # type: ignore[attr-defined]
+        assert tuple(caught.value.response.offending_elements) == (0x00100010, 0x00080018)
         assert association.is_established
 
 
