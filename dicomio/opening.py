@@ -36,8 +36,10 @@ __all__ = ["USUAL", "Locate", "Serves", "connect", "proposals"]
 AE_TITLE = "DICOMIO"
 # Stands for deadlines that are not given: those of the peer's profile, or 30 seconds each.
 USUAL = -1.0
-# What most peers do that are not prepared for TLS.
+# What peers may mean that close a connection without a word.
 HUNG_UP = "the peer closed the connection; it may not speak TLS on this port"
+NO_TLS = "; it may want TLS on this port"
+WRONG_CERTIFICATE = "; it may want another certificate of ours"
 
 
 Locate: TypeAlias = Callable[[str], Awaitable[Address | Peer | None]]
@@ -238,7 +240,7 @@ class connect:  # used like a function
                 raise ConnectFailed(f"{self.destination!r} is not among the destinations of {self.ae_title}")
         association = self.prepare()
         await self.connect(association)
-        await negotiated(association, plain=self.ssl is None)
+        await negotiated(association, hint=NO_TLS if self.ssl is None else WRONG_CERTIFICATE)
         return association
 
     async def connect(self, association: Association) -> None:
@@ -266,12 +268,12 @@ class connect:  # used like a function
             raise ConnectFailed(f"{self.address}: socket options: {error.strerror or error}") from error
 
 
-async def negotiated(association: Association, *, plain: bool = False) -> None:
+async def negotiated(association: Association, *, hint: str = "") -> None:
     """Waits for the answer to the A-ASSOCIATE-RQ; where that is not a yes, the connection is closed.
 
     Args:
         association: the association in the making.
-        plain: whether its connection is a plain one, which may be what the peer does not like.
+        hint: what may be the reason where the peer closes the connection without one.
     """
     peer, limit = association.peer, association.timeout.negotiate
     try:
@@ -286,7 +288,7 @@ async def negotiated(association: Association, *, plain: bool = False) -> None:
         raise ConnectFailed(f"{peer} does not speak DICOM there: {error}") from error
     except ConnectionLost as error:
         await association.wait_closed()
-        raise lost(association, error, plain=plain) from error
+        raise lost(association, error, hint) from error
     except DicomError:
         await association.wait_closed()
         raise
@@ -296,13 +298,13 @@ async def negotiated(association: Association, *, plain: bool = False) -> None:
         raise
 
 
-def lost(association: Association, error: ConnectionLost, *, plain: bool) -> DicomError:
+def lost(association: Association, error: ConnectionLost, hint: str) -> DicomError:
     """What it means that a connection is lost before the A-ASSOCIATE-RQ has been answered."""
     cause = association.protocol.lost.__cause__ if association.protocol.lost is not None else None
     if isinstance(cause, tls.SSLError):
         # With TLS 1.3 a client has shaken hands before the server has looked at its certificate.
         return ConnectFailed(f"{association.peer}: TLS failed: {tls_reason(cause)}")
-    return ConnectionLost(f"{error}{'; it may want TLS on this port' if plain else ''}")
+    return ConnectionLost(f"{error}{hint}")
 
 
 def os_reason(error: Exception) -> str:
