@@ -134,12 +134,13 @@ def performer(func: Callable[..., Any]) -> Callable[[NormalizedRequest], Awaitab
         result = await func(request) if is_async else await anyio.to_thread.run_sync(func, request)
         if not is_async and inspect.isawaitable(result):
             result = await result
-        status: Any = None
-        if isinstance(result, tuple) and len(result) == 2:
-            status, result = result
-        if not isinstance(result, Dataset):
-            return result if status is None else status
-        request.result = request.select(result) if isinstance(request, GetRequest) else result
+        status, answer = result if isinstance(result, tuple) and len(result) == 2 else (None, result)
+        if answer is None:
+            return status
+        if not isinstance(answer, Dataset):
+            # A status, or nothing that can be answered with.
+            return result
+        request.result = request.select(answer) if isinstance(request, GetRequest) else answer
         return status
 
     return perform

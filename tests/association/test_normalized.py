@@ -212,6 +212,9 @@ async def test_a_handler_that_returns_a_status_and_a_data_set(
     machine.result = (status, dataset(PatientID="back"))
     answer = await CALLS[name](association)
     assert (answer.status, answer.PatientID) == (status or 0, "back")
+    machine.result = (status, None)
+    answer = await CALLS[name](association)
+    assert (answer.status, len(answer)) == (status or 0, 0)
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -262,6 +265,11 @@ async def test_a_refusal_that_cannot_be_sent(refuse: Callable[[], Refused], capl
             await association.n_delete(CLASS, UID)
     assert caught.value.status == Status.PROCESSING_FAILURE
     assert "ValueError" in caplog.text
+
+
+def test_a_status_for_exceptions_that_cannot_be_sent() -> None:
+    with pytest.raises(ValueError, match="65536"):
+        Application("APP").map_exception(OSError, 0x10000)
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -558,7 +566,7 @@ async def test_a_private_meta_sop_class() -> None:
 # reversed roles
 
 
-async def test_events_on_an_association_that_we_opened(machine: Machine) -> None:
+async def test_events_on_an_association_that_we_opened() -> None:
     """PS3.7 8.1: both sides may ask; `app=` serves what the other side asks for."""
     provider, reported = Application("PROVIDER"), asyncio.Event()
 
@@ -571,10 +579,16 @@ async def test_events_on_an_association_that_we_opened(machine: Machine) -> None
         assert answer.status == Status.SUCCESS
         reported.set()
 
-    async with connected(provider, client=machine.app) as association:
+    client, requests = Application("CLIENT"), list[EventReport]()
+
+    @client.n_event_report(CLASS)
+    async def hear(request: EventReport) -> None:
+        requests.append(request)
+
+    async with connected(provider, client=client) as association:
         await association.n_action(CLASS, UID, 1)
         await reported.wait()
-    (request,) = machine.requests
+    (request,) = requests
     assert (type(request), request.event_type, request.association) == (EventReport, 3, association)
 
 
