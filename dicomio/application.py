@@ -339,8 +339,12 @@ class Application:
         return func
 
     def map_exception(self, exc: type[Exception], status: int) -> None:
-        """Has handlers that raise such an exception, or one derived from it, answered with a status."""
-        self.statuses[exc] = status
+        """Has handlers that raise such an exception, or one derived from it, answered with a status.
+
+        Raises:
+            ValueError: the status does not fit 16 bits.
+        """
+        self.statuses[exc] = Status(status)
 
     # negotiation
 
