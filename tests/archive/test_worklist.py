@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset
 
-from dicomio import WORKLIST, Refused, StatusError, dataset, query
+from dicomio import WORKLIST, NoPresentationContext, Refused, dataset, query
 from dicomio.archive import Archive
 from dicomio.datasets import encode
 from dicomio.sop import ExplicitVRLittleEndian
@@ -117,7 +117,7 @@ async def test_a_key_that_makes_no_sense_is_refused(archive: Archive) -> None:
 async def test_without_a_folder_there_is_no_worklist(tmp_path: Path) -> None:
     archive = Archive(tmp_path)
     async with connected(archive.app, contexts=[*WORKLIST]) as peer:
-        with pytest.raises(StatusError, match="Unrecognized operation"):
+        with pytest.raises(NoPresentationContext):
             await peer.find(steps(), model=WORKLIST)
     with pytest.raises(Refused, match="Modality Worklist has no level"):
         archive.find(steps(), WORKLIST)
