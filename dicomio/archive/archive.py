@@ -42,6 +42,7 @@ from dicomio.datasets import file_header
 from dicomio.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicomio.matching import MatchOptions
 from dicomio.sop import PATIENT_STUDY_ONLY
+from dicomio.workflows.commitment import CommitmentProvider
 
 __all__ = ["Archive"]
 
@@ -75,6 +76,7 @@ class Archive:
 
     Attributes:
         app: the application.
+        commitment: answers storage commitment requests; reports go to the `destinations`.
     """
 
     def __init__(
@@ -104,6 +106,18 @@ class Archive:
         self.app.move(*QUERY_MODELS)(self.retrieve)
         if self.worklist is not None:
             self.app.find(WORKLIST)(self.answer)
+        self.commitment = CommitmentProvider(self.app, self.not_kept, retrieve_ae_title=ae_title)
+
+    async def not_kept(self, instances: Sequence[tuple[str, str]]) -> Mapping[str, int]:
+        """What of a storage commitment cannot be promised, and why (PS3.3 C.14.1.1).
+
+        Args:
+            instances: SOP Class UID and SOP Instance UID of each object.
+        """
+        classes = await self.index.classes([uid for _, uid in instances])
+        missing = {uid: Status.NO_SUCH_SOP_INSTANCE for _, uid in instances if uid not in classes}
+        other = {uid: Status.CLASS_INSTANCE_CONFLICT for named, uid in instances if classes.get(uid, named) != named}
+        return missing | other
 
     # lifespan
 

@@ -50,6 +50,10 @@ class Entry:
     attributes: Attributes
 
 
+# UIDs in one query; databases bound the number of values they take.
+ASKED_AT_ONCE: Final = 500
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """An object that is in the index."""
@@ -143,6 +147,17 @@ class Index:
         query = select(*columns).where(instance.c.sop_instance_uid.in_(list(uids)))
         async with self.database.engine.connect() as connection:
             return {uid: Known(*rest) for uid, *rest in await connection.execute(query)}
+
+    async def classes(self, uids: Sequence[str]) -> dict[str, str]:
+        """The SOP classes of those of these SOP Instance UIDs that are entered."""
+        found: dict[str, str] = {}
+        async with self.database.engine.connect() as connection:
+            for start in range(0, len(uids), ASKED_AT_ONCE):
+                some = uids[start : start + ASKED_AT_ONCE]
+                query = select(instance.c.sop_instance_uid, instance.c.sop_class_uid)
+                rows = await connection.execute(query.where(instance.c.sop_instance_uid.in_(some)))
+                found.update({str(uid): str(sop_class) for uid, sop_class in rows})
+        return found
 
     async def enter_new(self, entries: Sequence[Entry]) -> None:
         """Enters different objects that are not in the index, all or none; durable on return.
