@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from multiprocessing import get_context
@@ -40,7 +41,8 @@ def serve_reloading(serve: Callable[[], int], directory: Path, output: Output) -
             now = snapshot(directory)
             if now != seen:
                 output.line(f"{changed(seen, now)} has changed")
-                stop(process)
+                if stop(process):
+                    return 0
                 seen, process = now, start(serve)
         stop(process)
     finally:
@@ -58,18 +60,32 @@ def start(serve: Callable[[], int]) -> BaseProcess:
 def child(serve: Callable[[], int]) -> None:
     """What the process does."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
-    raise SystemExit(serve())
+    # Compiled files are told apart by the second of the change, and a second is long enough for two changes.
+    sys.dont_write_bytecode = True
+    try:
+        code = serve()
+    except KeyboardInterrupt:
+        # Ctrl-C came while the code was being imported; the parent has it too.
+        code = 130
+    raise SystemExit(code)
 
 
-def stop(process: BaseProcess) -> None:
-    """Has a process drain, and waits for it; another signal of ours ends it at once."""
+def stop(process: BaseProcess) -> bool:
+    """Has a process drain, and waits for it; a signal meanwhile ends it at once.
+
+    Returns:
+        Whether there was one.
+    """
+    killed = False
     if process.pid is not None and process.is_alive():
         with suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGTERM)
     while process.is_alive():
         if signal.sigtimedwait(ENDING, GLANCE / 10) is not None:
             process.kill()
+            killed = True
     process.join()
+    return killed
 
 
 def snapshot(directory: Path) -> dict[str, tuple[int, int]]:
