@@ -1,5 +1,6 @@
 """`dicomio echoscu`: C-ECHO, and how long it took."""
 
+import asyncio
 import time
 from argparse import Namespace
 
@@ -30,8 +31,8 @@ async def echo(args: Namespace, peer: Address, output: Output) -> int:
         ae_title=ae_title_of(args, "echoscu"),
         timeout=timeout_of(args),
         limits=limits_of(args),
-        ssl=client_tls(args),
-        identity=identity_of(args),
+        ssl=await asyncio.to_thread(client_tls, args),
+        identity=await asyncio.to_thread(identity_of, args),
         window=args.window,
         strict=strict_of(args),
     ) as association:

@@ -101,8 +101,8 @@ async def visiting(args: Namespace, tool: str) -> AsyncIterator[Client]:
         ae_title=ae_title_of(args, tool),
         timeout=timeout_of(args),
         limits=limits_of(args),
-        ssl=client_tls(args),
-        identity=identity_of(args),
+        ssl=await asyncio.to_thread(client_tls, args),
+        identity=await asyncio.to_thread(identity_of, args),
         window=args.window,
         strict=strict_of(args),
     )
