@@ -59,15 +59,12 @@ def start(serve: Callable[[], int]) -> BaseProcess:
 
 def child(serve: Callable[[], int]) -> None:
     """What the process does."""
+    # A terminal signals its whole group; here the parent passes on what it gets, once.
+    os.setpgrp()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
     # Compiled files are told apart by the second of the change, and a second is long enough for two changes.
     sys.dont_write_bytecode = True
-    try:
-        code = serve()
-    except KeyboardInterrupt:
-        # Ctrl-C came while the code was being imported; the parent has it too.
-        code = 130
-    raise SystemExit(code)
+    raise SystemExit(serve())
 
 
 def stop(process: BaseProcess) -> bool:
