@@ -531,11 +531,11 @@ class Application:
             return
         holder, (name, number) = reserve_port(host, port)
 
-        def work() -> None:
+        def work(ready: Callable[[], None]) -> None:
             server = serve(
                 self, host, number, reuse_port=True, ssl=ssl, proxies=proxies, timeout=timeout, limits=limits
             )
-            run(server, lambda server: None)
+            run(server, lambda server: ready(), supervised=True)
 
         with holder:
             supervise(workers, work, lambda: say_listening(Address(self.ae_title, name, number)))

@@ -411,14 +411,17 @@ def say_listening(address: Address) -> None:
     sys.stderr.write(f"{address.ae_title} is listening on {address.host}:{address.port}\n")
 
 
-async def serve_until_signal(server: Server, started: Callable[[Server], None] = announce) -> None:
-    """Serves until SIGINT or SIGTERM, then drains; a second signal ends it at once."""
+async def serve_until_signal(
+    server: Server, started: Callable[[Server], None] = announce, *, supervised: bool = False
+) -> None:
+    """Serves until SIGINT or SIGTERM, then drains; a second signal ends it at once, unless that is a supervisor's part."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     task = asyncio.current_task()
 
     def on_signal() -> None:
-        if stop.is_set() and task is not None:
+        # A terminal signals the whole group, and systemd does, while the supervisor passes on what it got itself.
+        if stop.is_set() and task is not None and not supervised:
             task.cancel()
         stop.set()
 
@@ -435,10 +438,19 @@ async def serve_until_signal(server: Server, started: Callable[[Server], None] =
                 loop.remove_signal_handler(number)
 
 
-def run(server: Server, started: Callable[[Server], None] = announce) -> None:
-    """Serves in an event loop of its own, uvloop's where that is installed, until SIGINT or SIGTERM."""
+def run(server: Server, started: Callable[[Server], None] = announce, *, supervised: bool = False) -> None:
+    """Serves in an event loop of its own, uvloop's where that is installed, until SIGINT or SIGTERM, and drains then.
+
+    Args:
+        server: what `serve` returns.
+        started: called once it listens.
+        supervised: a supervisor kills this process where draining takes too long; else a second signal does.
+
+    Raises:
+        OSError: it cannot listen there.
+    """
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(serve_until_signal(server, started))
+        runner.run(serve_until_signal(server, started, supervised=supervised))
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

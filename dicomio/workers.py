@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
+from threading import Thread
 from typing import Final
 
 __all__ = ["reserve_port", "supervise"]
@@ -21,15 +22,32 @@ FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 30.0
 # Seconds after which the workers are looked at even without a signal.
 GLANCE: Final = 0.5
+# The same, until they listen.
+FIRST_GLANCE: Final = 0.02
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)
 
 
 class Worker:
-    """One place for a process that serves."""
+    """One place for a process that serves.
 
-    def __init__(self, number: int, serve: Callable[[], None]) -> None:
+    Args:
+        number: of the place.
+        serve: what the process does, until a signal; called with what it calls when it listens.
+        supervisor: the supervisor's end of a pair of sockets.
+        lifeline: the other end, which all processes have.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        serve: Callable[[Callable[[], None]], None],
+        supervisor: socket.socket,
+        lifeline: socket.socket,
+    ) -> None:
         self.number = number
         self.serve = serve
+        self.supervisor = supervisor
+        self.lifeline = lifeline
         self.process: BaseProcess | None = None
         self.started = 0.0
         self.pause = FIRST_PAUSE
@@ -44,8 +62,21 @@ class Worker:
 
     def main(self) -> None:
         """What the process does."""
+        self.supervisor.close()
+        Thread(target=self.follow, name="dicomio-lifeline", daemon=True).start()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-        self.serve()
+        self.serve(self.ready)
+
+    def ready(self) -> None:
+        """Tells the supervisor that the process listens."""
+        self.lifeline.send(b"!")
+
+    def follow(self) -> None:
+        """Ends in good order when the supervisor is gone, and with it whoever would end or replace this process."""
+        # It is reset where the supervisor has not read everything.
+        with suppress(ConnectionResetError):
+            self.lifeline.recv(1)
+        os.kill(os.getpid(), signal.SIGTERM)
 
     def check(self, now: float) -> None:
         """Replaces a process that has died, after a pause where it had just begun."""
@@ -94,36 +125,48 @@ def reserve_port(host: str | Sequence[str] | None, port: int) -> tuple[socket.so
     return holder, (str(found[0]), int(found[1]))
 
 
-def supervise(count: int, serve: Callable[[], None], started: Callable[[], None]) -> None:
+def supervise(count: int, serve: Callable[[Callable[[], None]], None], started: Callable[[], None]) -> None:
     """Keeps so many processes serving until SIGINT or SIGTERM, which they get too; a second one kills them.
 
     Args:
         count: how many.
-        serve: what each does, until a signal.
-        started: called once they have been started.
+        serve: what each does, until a signal; called with what it calls when it listens.
+        started: called once all of them listen.
     """
-    workers = [Worker(number, serve) for number in range(1, count + 1)]
+    supervisor, lifeline = socket.socketpair()
+    supervisor.setblocking(False)
+    workers = [Worker(number, serve, supervisor, lifeline) for number in range(1, count + 1)]
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
-        for worker in workers:
-            worker.start()
-        started()
-        replace_until_stopped(workers)
-        stop_all(workers)
+        with supervisor, lifeline:
+            for worker in workers:
+                worker.start()
+            if watch(workers, FIRST_GLANCE, lambda: all_ready(supervisor, count)):
+                started()
+                watch(workers, GLANCE, lambda: False)
+            stop_all(workers)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def replace_until_stopped(workers: Sequence[Worker]) -> None:
-    """Returns when a signal says that it is time to end."""
-    while True:
+def watch(workers: Sequence[Worker], glance: float, done: Callable[[], bool]) -> bool:
+    """Replaces processes that die; whether it is done, else a signal says that it is time to end."""
+    while not done():
         # Signals are blocked and taken from here, so that none can come at a bad moment.
-        received = signal.sigtimedwait(SIGNALS, GLANCE)
+        received = signal.sigtimedwait(SIGNALS, glance)
         if received is not None and received.si_signo != signal.SIGCHLD:
-            return
+            return False
         now = time.monotonic()
         for worker in workers:
             worker.check(now)
+    return True
+
+
+def all_ready(supervisor: socket.socket, count: int) -> bool:
+    """Whether so many processes have said that they listen."""
+    with suppress(BlockingIOError):
+        return len(supervisor.recv(count, socket.MSG_PEEK)) == count
+    return False
 
 
 def stop_all(workers: Sequence[Worker]) -> None:
