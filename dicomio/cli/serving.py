@@ -1,8 +1,7 @@
 """What all tools that wait for peers have in common."""
 
 from argparse import Namespace
-from collections.abc import Callable, Sequence
-from multiprocessing import get_context
+from collections.abc import Sequence
 from typing import Final
 
 from dicomio import Address, Application, Limits, Server, Timeout, serve
@@ -45,35 +44,16 @@ def serve_application(app: Application, args: Namespace, output: Output) -> int:
             run_server(make(args.port, shared=shared), lambda server: tell(server.addresses, output))
         else:
             holder, (name, port) = reserve_port(host, args.port)
-            address = Address("", name, port)
-            ready = Countdown(args.workers, lambda: tell([address], output))
             with holder:
-                supervise(args.workers, lambda: run_server(make(port, shared=True), ready), lambda: None)
+                supervise(
+                    args.workers,
+                    lambda ready: run_server(make(port, shared=True), lambda server: ready(), supervised=True),
+                    lambda: tell([Address("", name, port)], output),
+                )
     except OSError as error:
         output.error(f"cannot listen on port {args.port}: {error.strerror or error}", error)
         return 1
     return 0
-
-
-class Countdown:
-    """Calls a function once so many processes that were forked from this one have called it.
-
-    Args:
-        count: how many.
-        func: called in the last of them.
-    """
-
-    def __init__(self, count: int, func: Callable[[], None]) -> None:
-        self.left = get_context("fork").Value("i", count)
-        self.func = func
-
-    def __call__(self, server: Server) -> None:
-        """Counts a process that serves."""
-        with self.left.get_lock():
-            self.left.value -= 1
-            last = self.left.value == 0
-        if last:
-            self.func()
 
 
 def tell(addresses: Sequence[Address], output: Output) -> None:
