@@ -290,7 +290,7 @@ OPTIONS: Final = (
     Option(("--index",), "URL of the index (SQLite in the archive)", ARCHIVE, OUTPUT, "URL"),
     Option(
         ("--peer",),
-        "a move destination: AET=HOST:PORT",
+        "where objects can be moved to and reports of storage commitment go: AET=HOST:PORT",
         ARCHIVE,
         CONNECTION,
         "PEER",

@@ -1,19 +1,21 @@
 """`dicomio qrscp`: what is stored is found and retrieved, by our own tools, and is there after a restart."""
 
+import asyncio
 import json
 import signal
 import socket
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset
 
-from dicomio import Instance, dataset
+from dicomio import Application, Client, CommitmentResult, Instance, Status, StorageCommitment, connect, dataset, serve
+from dicomio.sop import Verification
 
-from .conftest import Receive, Tool, free_port, write_query
+from .conftest import Ran, Receive, Tool, free_port, write_query
 from .servers import running
 
 Sample = Callable[[str], Path]
@@ -113,6 +115,26 @@ def test_worklist(tool: Tool, tmp_path: Path) -> None:
     assert sorted(match["00100020"]["Value"][0] for match in found) == ["P0", "P2"]
 
 
+async def committed(port: int, port_of_ours: int, instances: Sequence[Instance]) -> CommitmentResult:
+    """What an archive commits to of some objects; it reports when the association of the request is over."""
+    app = Application("ME")
+    commitment = StorageCommitment(app)
+    named = [(instance.sop_class_uid, instance.sop_instance_uid) for instance in instances]
+    async with serve(app, "127.0.0.1", port_of_ours), asyncio.timeout(20):
+        async with Client(f"QRSCP@127.0.0.1:{port}", ae_title="ME") as client:
+            transaction = await commitment.request(client, named)
+        return await transaction.result()
+
+
+def test_storage_commitment_reports_to_a_peer(tool: Tool, sample: Sample, tmp_path: Path) -> None:
+    ours = free_port()
+    with running("qrscp", 0, "-od", tmp_path / "archive", "--peer", f"ME=127.0.0.1:{ours}") as server:
+        assert tool("storescu", "127.0.0.1", server.port, sample("CT_small.dcm")).code == 0
+        instances = [Instance.open(sample(name)) for name in NAMES[:2]]
+        result = asyncio.run(committed(server.port, ours, instances))
+    assert (len(result.committed), list(result.failed.values())) == (1, [Status.NO_SUCH_SOP_INSTANCE])
+
+
 def test_workers_share_one_archive(tool: Tool, sample: Sample, tmp_path: Path) -> None:
     with running("qrscp", 0, "-od", tmp_path / "archive", "--workers", 2) as server:
         for name in NAMES:
@@ -122,10 +144,17 @@ def test_workers_share_one_archive(tool: Tool, sample: Sample, tmp_path: Path) -
         assert server.stop() == 0
 
 
+async def echo_meanwhile(tool: Tool, port: int) -> Ran:
+    """Asks for a sign of life while another association stands."""
+    async with connect(f"QRSCP@127.0.0.1:{port}", contexts=[Verification]):
+        return await asyncio.to_thread(tool, "echoscu", "127.0.0.1", port)
+
+
 def test_more_associations_than_admitted(tool: Tool, tmp_path: Path) -> None:
     with running("qrscp", 0, "-od", tmp_path / "archive", "--max-associations", 1) as server:
-        assert tool("echoscu", "127.0.0.1", server.port).code == 0
-        assert tool("echoscu", "127.0.0.1", server.port).code == 0
+        code, _, err = asyncio.run(echo_meanwhile(tool, server.port))
+    assert code == 1
+    assert "local limit exceeded" in err
 
 
 @pytest.mark.parametrize(
