@@ -212,14 +212,22 @@ class Admission:
             rejection = refusal.result, refusal.source, refusal.reason
         if rejection is None and not proposal.association.identity:
             rejection = NO_REASON
+        # Others of the same host may have been refused meanwhile: nobody guesses more often by guessing at once.
+        is_blocked = self.is_blocked(host, loop.time())
         if rejection is not None:
             logger.warning("%s: identity refused", proposal.peer)
             self.note_failure(host, started)
-            unit = self.access.refusal
-            if unit > 0:
-                elapsed = loop.time() - started
-                await asyncio.sleep(math.ceil(elapsed / unit) * unit - elapsed)
+        if is_blocked:
+            rejection = CONGESTION
+        if rejection is not None:
+            await self.take_time(loop.time() - started)
         return rejection
+
+    async def take_time(self, elapsed: float) -> None:
+        """Waits for the next multiple of the time that a refusal takes."""
+        unit = self.access.refusal
+        if unit > 0:
+            await asyncio.sleep(math.ceil(elapsed / unit) * unit - elapsed)
 
     def is_blocked(self, host: str, now: float) -> bool:
         """Whether a host has failed too often lately."""

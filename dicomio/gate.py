@@ -208,7 +208,9 @@ class Gate:
         )
 
     def is_proxied(self, host: str) -> bool:
-        """Whether the connection comes through a balancer."""
+        """Whether the connection comes through a balancer; over a Unix socket it does where there are some."""
+        if not host:
+            return bool(self.proxies)
         try:
             return any(ip_address(host) in network for network in self.proxies)
         except ValueError:

@@ -372,7 +372,8 @@ def serve(
         path: of a Unix socket to listen on, in place of host and port.
         reuse_port: share the port with other processes.
         ssl: a TLS context, or a function that gives one for each handshake; without it connections are plain.
-        proxies: networks of balancers that say with the PROXY protocol, version 1 or 2, where a connection comes from.
+        proxies: networks of balancers that say with the PROXY protocol, version 1 or 2, where a connection comes from;
+            where there are some, whoever connects to a Unix socket is a balancer too.
         timeout: deadlines; a number is the default of each.
         limits: what peers may ask for, at once and each.
         socket_options: `(level, name, value)` for the socket of each connection.
@@ -414,7 +415,7 @@ def say_listening(address: Address) -> None:
 async def serve_until_signal(
     server: Server, started: Callable[[Server], None] = announce, *, supervised: bool = False
 ) -> None:
-    """Serves until SIGINT or SIGTERM, then drains; a second signal ends it at once, unless that is a supervisor's part."""
+    """Serves until SIGINT or SIGTERM, then drains; a second signal ends it at once, unless it is supervised."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     task = asyncio.current_task()

@@ -27,6 +27,7 @@ from dicomio import (
 from dicomio.admission import MOST_FAILURES, Admission, fits
 from dicomio.sop import STUDY_ROOT
 from dicomio.testing import connected
+from tests.association.peers import until
 
 VERIFICATION = [sop.Verification]
 
@@ -198,6 +199,31 @@ async def test_a_host_that_keeps_failing_is_not_looked_at_any_more() -> None:
     answers = [await attempt() for _ in range(MOST_FAILURES + 2)]
     assert answers == [(1, 1, 1)] * MOST_FAILURES + [(2, 3, 1)] * 2
     assert looked == MOST_FAILURES
+
+
+async def test_guessing_at_once_is_no_way_to_guess_more_often() -> None:
+    """All are looked at, as none has been refused yet; what is found after too many refusals does not count."""
+    app, together = Application("APP", access=Access(refusal=0)), asyncio.Barrier(3 * MOST_FAILURES)
+
+    @app.authenticate
+    async def identify(proposal: Proposal) -> str | None:
+        await together.wait()
+        assert proposal.identity is not None
+        if proposal.identity.name == "ali":
+            await until(lambda: sum(map(len, app.admission.failures.values())) == MOST_FAILURES)
+            return "ali"
+        return None
+
+    async def attempt(name: str) -> tuple[int, int, int]:
+        with pytest.raises(AssociationRejected) as caught:
+            async with connected(app, contexts=VERIFICATION, identity=Identity.username(name)):
+                pass
+        return caught.value.result, caught.value.source, caught.value.reason
+
+    names = ["ali", *(f"guess {number}" for number in range(3 * MOST_FAILURES - 1))]
+    answers = await asyncio.gather(*map(attempt, names))
+    assert answers[0] == (2, 3, 1)
+    assert sorted(answers) == [(1, 1, 1)] * MOST_FAILURES + [(2, 3, 1)] * 2 * MOST_FAILURES
 
 
 def test_failures_are_forgotten_after_a_while_and_of_too_many_hosts() -> None:

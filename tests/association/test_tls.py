@@ -292,6 +292,17 @@ async def test_a_balancer_that_sends_no_header_is_refused(caplog: pytest.LogCapt
     assert "no PROXY protocol header" in caplog.text
 
 
+async def test_a_balancer_may_connect_to_a_unix_socket(tmp_path: Path) -> None:
+    app, seen = Application("APP"), []
+    app.on_connect(lambda association: seen.append(association.peer.host))
+    async with serve(app, path=tmp_path / "dicom.sock", proxies=["127.0.0.1"]):
+        _, writer = await asyncio.open_unix_connection(tmp_path / "dicom.sock")
+        writer.write(b"PROXY TCP4 192.0.2.7 192.0.2.2 56324 104\r\n")
+        await until(lambda: bool(seen))
+        writer.close()
+    assert seen == ["192.0.2.7"]
+
+
 async def test_whoever_is_no_balancer_is_not_believed() -> None:
     async with serving(None, proxies=["192.0.2.0/24"]) as (address, _):
         await echo(address, None)
