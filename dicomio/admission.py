@@ -4,7 +4,7 @@ import asyncio
 import logging
 import math
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from ipaddress import ip_address, ip_network
@@ -272,7 +272,7 @@ class Admission:
 
 def with_related(supported: Callable[[str], Supported | None], pdu: AssociateRQ) -> Callable[[str], Supported | None]:
     """What is supported, with SOP classes that the peer says are special cases of supported ones (PS3.7 D.3.3.6)."""
-    related: Mapping[str, Sequence[str]] = {item.sop_class_uid: item.related for item in pdu.user.common_extended}
+    related = negotiation.related_sop_classes(pdu)
     if not related:
         return supported
 

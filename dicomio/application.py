@@ -407,12 +407,15 @@ class Application:
             return None
         if field in NORMALIZED:
             return self.serve(inbound, self.normalized_handler(inbound))
-        return self.serve(inbound, self.handler_for(field, inbound.context.abstract_syntax))
+        return self.serve(inbound, self.handler_for(field, inbound))
 
-    def handler_for(self, field: int, abstract_syntax: str) -> Handler:
-        """Who serves a kind of request on a SOP class."""
+    def handler_for(self, field: int, inbound: Inbound) -> Handler:
+        """Who serves a kind of request on a SOP class, or on one that the peer says it is a special case of."""
         handlers = self.handlers.get(field, {})
-        found = next((handlers[key] for key in storage_keys(abstract_syntax) if key in handlers), None)
+        abstract_syntax, agreement = inbound.context.abstract_syntax, inbound.provider.agreement
+        related = agreement.related.get(abstract_syntax, ()) if agreement is not None else ()
+        keys = (key for uid in (abstract_syntax, *related) for key in storage_keys(uid))
+        found = next((handlers[key] for key in keys if key in handlers), None)
         if found is None and field == CommandField.C_ECHO_RQ:
             return say_success
         return found or self.unknown_handler or refuse_unknown

@@ -109,6 +109,7 @@ class Agreement:
         extended: what the acceptor answered to SOP class extended negotiation, by SOP class UID (PS3.7 D.3.3.5).
         identity_response: Server-response to a user identity (PS3.7 D.3.3.7); `None` where none was asked for.
         quirks: what was tolerated, as sentences.
+        related: SOP classes of which the requestor says that a SOP class is a special case (PS3.7 D.3.3.6).
     """
 
     called_ae_title: str
@@ -124,6 +125,7 @@ class Agreement:
     extended: Mapping[str, bytes]
     identity_response: bytes | None
     quirks: tuple[str, ...]
+    related: Mapping[str, Sequence[str]]
 
 
 def propose(
@@ -373,7 +375,13 @@ def conclude(rq: AssociateRQ, ac: AssociateAC, *, requestor: bool) -> Agreement:
         extended=settle_extensions(rq, ac, quirks),
         identity_response=settle_identity(rq.user.user_identity, ac.user.user_identity_response, quirks),
         quirks=tuple(dict.fromkeys(quirks)),
+        related=related_sop_classes(rq),
     )
+
+
+def related_sop_classes(rq: AssociateRQ) -> Mapping[str, Sequence[str]]:
+    """The related general SOP classes that the requestor names, by SOP class (PS3.7 D.3.3.6)."""
+    return {item.sop_class_uid: item.related for item in rq.user.common_extended}
 
 
 def settle_contexts(

@@ -20,6 +20,7 @@ from dicomio import (
     Role,
     StorageExtension,
     connect,
+    dataset,
     query,
     serve,
     sop,
@@ -303,12 +304,15 @@ async def test_storage_says_what_it_does_with_objects() -> None:
 
 
 async def test_a_special_case_of_a_supported_sop_class_is_supported() -> None:
-    private = "1.2.3.4.5"
+    private, stored = "1.2.3.4.5", []
     app = Application("APP")
-    app.store(sop.CTImageStorage)(lambda request: None)
+    app.store(sop.CTImageStorage)(lambda request: stored.append(request.sop_class_uid))
     related = CommonExtendedNegotiation(private, "1.2.840.10008.4.2", (sop.MRImageStorage, sop.CTImageStorage))
     async with connected(app, contexts=[private], common_extended=[related]) as association:
         assert [context.abstract_syntax for context in association.contexts.values()] == [private]
+        special = dataset(SOPClassUID=private, SOPInstanceUID="1.2.3", PatientID="4711")
+        assert (await association.store(special)).status == 0
+    assert stored == [private]
     async with connected(app, contexts=[private, sop.CTImageStorage]) as association:
         assert [context.abstract_syntax for context in association.contexts.values()] == [sop.CTImageStorage]
 
