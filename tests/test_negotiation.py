@@ -258,67 +258,7 @@ def test_answers_to_contexts(
     assert [sentence.startswith(quirk or "") for sentence in agreement.quirks] == ([True] if quirk else [])
 
 
-# roles
-
-NO_ROLE = Role(0)
-
-
-@pytest.mark.parametrize(
-    "offered, taken, answer, requestor, acceptor",
-    [
-        # offered by the requestor; taken by the acceptor; item of the answer; what requestor and acceptor may do
-        (None, Role.SCP, None, Role.SCU, Role.SCP),
-        (None, Role.BOTH, None, Role.SCU, Role.SCP),
-        (None, Role.SCU, None, None, None),
-        (Role.SCU, Role.SCP, Role.SCU, Role.SCU, Role.SCP),
-        (Role.SCU, Role.BOTH, Role.SCU, Role.SCU, Role.SCP),
-        (Role.SCU, Role.SCU, None, None, None),
-        (Role.SCP, Role.SCU, Role.SCP, Role.SCP, Role.SCU),
-        (Role.SCP, Role.BOTH, Role.SCP, Role.SCP, Role.SCU),
-        (Role.SCP, Role.SCP, None, None, None),
-        (Role.BOTH, Role.SCP, Role.SCU, Role.SCU, Role.SCP),
-        (Role.BOTH, Role.SCU, Role.SCP, Role.SCP, Role.SCU),
-        (Role.BOTH, Role.BOTH, Role.BOTH, Role.BOTH, Role.BOTH),
-        (NO_ROLE, Role.BOTH, None, Role.SCU, Role.SCP),
-        (Role.BOTH, NO_ROLE, None, None, None),
-    ],
-)
-def test_roles(
-    offered: Role | None, taken: Role, answer: Role | None, requestor: Role | None, acceptor: Role | None
-) -> None:
-    items = () if offered is None else (RoleSelection(CT, Role.SCU in offered, Role.SCP in offered),)
-    rq = request(proposal(), user=user_information(roles=items))
-    ac = accept(rq, lambda uid: Supported(uid, None, taken), maximum_length=MAXIMUM)
-    expected = () if answer is None else (RoleSelection(CT, Role.SCU in answer, Role.SCP in answer),)
-    assert ac.user.roles == expected
-    ours, theirs = conclude(rq, ac, requestor=True), conclude(rq, ac, requestor=False)
-    assert (ours.contexts[1].role if 1 in ours.contexts else None) == requestor
-    assert (theirs.contexts[1].role if 1 in theirs.contexts else None) == acceptor
-    assert ours.refused == ({} if requestor else {1: (CT, 1)})
-
-
-@pytest.mark.parametrize(
-    "offered, answered, role, quirk",
-    [
-        (Role.BOTH, None, Role.SCU, None),
-        (Role.SCP, None, Role.SCU, None),
-        (Role.BOTH, NO_ROLE, NO_ROLE, None),
-        (Role.SCU, Role.BOTH, Role.SCU, f"granted a role for {CT} that was not proposed"),
-        (Role.SCP, Role.SCU, NO_ROLE, f"granted a role for {CT} that was not proposed"),
-        (None, Role.SCP, Role.SCU, f"answered a role selection for {CT}, which was not proposed"),
-    ],
-)
-def test_roles_that_an_odd_acceptor_answers(
-    offered: Role | None, answered: Role | None, role: Role, quirk: str | None
-) -> None:
-    offer, answer = (
-        () if item is None else (RoleSelection(CT, Role.SCU in item, Role.SCP in item),) for item in (offered, answered)
-    )
-    rq = request(proposal(), user=user_information(roles=offer))
-    ac = response(ACCEPTED, user=user_information(roles=answer))
-    agreement = conclude(rq, ac, requestor=True)
-    assert agreement.contexts[1].role == role
-    assert agreement.quirks == ((quirk,) if quirk else ())
+# roles; test_roles.py has them all
 
 
 def test_roles_of_refused_sop_classes_are_not_answered() -> None:
