@@ -157,7 +157,8 @@ def scu(port: str, called: str) -> None:
         statuses, job = print_film(association, meta)
         events = [heard.get(timeout=PATIENCE) for _ in range(2)]
         say(statuses=statuses, events=[number for uid, number in events if uid == job])
-    association.release()
+    # Its release waits for ever now and then, when another of its threads has taken the answer.
+    association.abort()
 
 
 if __name__ == "__main__":

@@ -244,7 +244,7 @@ async def test_association_is_usable_after_objects_were_left(server: Server, hol
 # Orthanc, PixelMed and our scripts for odil and dcmjs send everything before they look.
 @pytest.mark.parametrize("server", ["dcmqrscp", "pynetdicom"], indirect=True)
 async def test_move_is_cancelled(server: Server) -> None:
-    """C-CANCEL leaves while the second of four objects is being stored."""
+    """C-CANCEL leaves when the first of four objects has been stored, and the second may be on its way."""
     app, cancelled = Application(DESTINATION), asyncio.Event()
     app.state.received = 0
 
@@ -264,8 +264,8 @@ async def test_move_is_cancelled(server: Server) -> None:
         cancelled.set()
         await leaving
     assert moved.status == Status.CANCEL
-    # pynetdicom may notice when it has begun with the third.
-    assert 2 <= app.state.received == moved.progress.completed < 4
+    # It may be noticed before the second begins, or when the third has begun.
+    assert 1 <= app.state.received == moved.progress.completed < 4
     assert moved.progress.total == 4
 
 
