@@ -50,7 +50,7 @@ class Access:
         refusal: seconds that refusing an identity takes, whatever is wrong with it.
 
     Raises:
-        ValueError: a network is none.
+        ValueError: a network is none, or a text is given in place of a sequence of them.
     """
 
     called: Sequence[str] = ()
@@ -59,6 +59,10 @@ class Access:
     refusal: float = 1.0
 
     def __post_init__(self) -> None:
+        for name in ("called", "calling", "networks"):
+            # A text is a sequence of texts too: of single characters.
+            if isinstance(getattr(self, name), str):
+                raise ValueError(f"Access.{name} is {getattr(self, name)!r}; it must be a sequence of texts")
         for network in self.networks:
             ip_network(network)
 

@@ -25,6 +25,7 @@ Context: TypeAlias = tls.SSLContext | Callable[[], tls.SSLContext]
 
 V1_PREFIX: Final = b"PROXY "
 V1_LONGEST: Final = 107
+HIGHEST_PORT: Final = 65_535
 V2_SIGNATURE: Final = b"\r\n\r\n\x00\r\nQUIT\n"
 V2_HEADER: Final = struct.Struct(">12sBBH")
 V2_LONGEST: Final = 4096
@@ -72,7 +73,10 @@ def read_v1(data: bytes) -> tuple[int, tuple[str, int] | None]:
         return 0, None
     try:
         _, family, source, _, port, _ = fields
-        return 0, (str((IPv4Address if family == "TCP4" else IPv6Address)(source)), int(port))
+        number = int(port)
+        if not 0 <= number <= HIGHEST_PORT:
+            raise ValueError(port)
+        return 0, (str((IPv4Address if family == "TCP4" else IPv6Address)(source)), number)
     except ValueError:
         raise ProxyError("a PROXY protocol line that cannot be understood") from None
 
@@ -193,6 +197,10 @@ class Gate:
         except asyncio.CancelledError:
             connection.close()
             raise
+        except Exception:
+            # The function that gives contexts is not ours.
+            logger.exception("%s: connection not accepted", host)
+            connection.close()
 
     async def shake_hands(self, connection: socket.socket, source: tuple[str, int] | None) -> None:
         """The TLS handshake, where there is one; then the association takes over."""

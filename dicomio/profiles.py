@@ -25,6 +25,16 @@ from dicomio.tls import Profile, client_context
 __all__ = ["Peer", "load_peers"]
 
 TLS_PATHS: Final = ("ca", "certificate", "key", "crl")
+WIDEST: Final = 65_535
+# What the values of a profile are, apart from those that may be several things.
+KINDS: Final[Mapping[str, type]] = {
+    "address": str,
+    "ae_title": str,
+    "max_pdu": int,
+    "associations": int,
+    "strict": bool,
+    "tls": dict,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,22 +79,41 @@ class Peer:
             raise ValueError(f"{', '.join(unknown)}: a peer has no such thing")
         if "address" not in values:
             raise ValueError("address is missing")
+        for name, kind in KINDS.items():
+            # True is an integer too.
+            if name in values and type(values[name]) is not kind:
+                raise ValueError(f"{name} is {values[name]!r}; {kind.__name__} is expected")
         values["address"] = Address.parse(values["address"])
         if "ae_title" in values:
             checked_ae_title(values["ae_title"])
-        if isinstance(values.get("window"), list):
-            values["window"] = tuple(values["window"])
+        if "window" in values:
+            values["window"] = checked_window(values["window"])
         if "timeout" in values:
             given = values["timeout"]
             values["timeout"] = Timeout(**given) if isinstance(given, Mapping) else Timeout(given)
         if "tls" in values:
             values["ssl"] = context_from(values.pop("tls"), directory)
-        return cls(**values)
+        peer = cls(**values)
+        # Has them looked at.
+        peer.limits()
+        return peer
 
     def limits(self, usual: Limits | None = None) -> Limits:
         """Limits with what is special about this peer."""
         special = {"max_pdu": self.max_pdu, "associations": self.associations}
         return replace(usual or Limits(), **{name: value for name, value in special.items() if value is not None})
+
+
+def checked_window(value: Any) -> int | tuple[int, int]:
+    """A window as a profile has it: a number, or two in a list (PS3.7 D.3.3.3).
+
+    Raises:
+        ValueError: it is something else.
+    """
+    numbers = value if isinstance(value, list) else [value]
+    if not all(type(number) is int and 0 <= number <= WIDEST for number in numbers) or len(numbers) not in (1, 2):
+        raise ValueError(f"window is {value!r}; it must be a number from 0 to {WIDEST}, or two of them")
+    return value if isinstance(value, int) else (numbers[0], numbers[-1])
 
 
 def context_from(table: Mapping[str, Any], directory: Path) -> openssl.SSLContext:

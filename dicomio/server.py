@@ -154,14 +154,16 @@ class Server:
 
         Raises:
             OSError: it cannot listen there.
+            ValueError: one of `proxies` is no network.
         """
         # The system would choose a port for each address family, and nobody could say which is meant.
         host = "0.0.0.0" if self.host is None and self.requested_port == 0 else self.host
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self.app.running())
-            self.listener = await self.listen(host)
             if self.ssl is not None or self.proxies:
                 self.gate = Gate(self.accept, self.ssl, self.proxies, self.timeout.artim, self.limits.half_open)
+            await stack.enter_async_context(self.app.running())
+            self.listener = await self.listen(host)
+            if self.gate is not None:
                 self.gate.open([each.fileno() for each in self.listener.sockets], BACKLOG)
             else:
                 await self.listener.start_serving()

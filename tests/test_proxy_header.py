@@ -50,6 +50,8 @@ def test_never_more_is_asked_for_than_belongs_to_the_header(header: bytes, expec
         b"PROXY TCP4 192.0.2.1\r\n",
         b"PROXY TCP4 nowhere 192.0.2.2 56324 104\r\n",
         b"PROXY TCP4 192.0.2.1 192.0.2.2 many 104\r\n",
+        b"PROXY TCP4 192.0.2.1 192.0.2.2 65536 104\r\n",
+        b"PROXY TCP4 192.0.2.1 192.0.2.2 -1 104\r\n",
         b"PROXY \xff\xfe\r\n",
         b"PROXY " + b"x" * V1_LONGEST,
         V2_SIGNATURE + bytes([0x11, 0x11, 0, 12]) + bytes(12),

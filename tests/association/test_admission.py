@@ -75,6 +75,12 @@ def test_a_network_that_is_none_is_refused_at_once() -> None:
         Access(networks=["nonsense"])
 
 
+@pytest.mark.parametrize("name", ["called", "calling", "networks"])
+def test_a_text_is_no_sequence_of_texts(name: str) -> None:
+    with pytest.raises(ValueError, match=f"Access.{name} is 'ARCHIVE'; it must be a sequence"):
+        Access(**{name: "ARCHIVE"})  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     "access, reason",
     [

@@ -303,6 +303,27 @@ async def test_a_balancer_may_connect_to_a_unix_socket(tmp_path: Path) -> None:
     assert seen == ["192.0.2.7"]
 
 
+async def test_a_balancer_whose_network_is_none_is_refused_before_anything_listens() -> None:
+    server = serve(Application("APP"), "127.0.0.1", 0, proxies=["nonsense"])
+    with pytest.raises(ValueError, match="nonsense"):
+        await server
+    assert not server.addresses
+
+
+async def test_a_function_without_a_context_costs_its_connection_alone(
+    authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    contexts = [await server_context(authority.certify("localhost"))]
+    async with serve(Application("APP"), "127.0.0.1", 0, ssl=contexts.pop) as server:
+        address = f"APP@127.0.0.1:{server.port}"
+        client = await client_context(ca=authority.path)
+        async with connect(address, contexts=VERIFICATION, ssl=client) as association:
+            with pytest.raises(ConnectFailed, match="closed the connection"):
+                await connect(address, contexts=VERIFICATION, ssl=client)
+            assert await association.echo() > 0
+    assert "pop from empty list" in caplog.text
+
+
 async def test_whoever_is_no_balancer_is_not_believed() -> None:
     async with serving(None, proxies=["192.0.2.0/24"]) as (address, _):
         await echo(address, None)
