@@ -25,7 +25,7 @@ WINDOW: Final = 8
 TIMES_WINDOW_1: Final = 6
 NEAR_THE_LIMIT: Final = 0.9
 SMALL_SIZE: Final = 40_000
-MANY: Final = 400
+MANY: Final = 800
 FEW: Final = 80
 
 LARGE_SIZE: Final = 1 << 28
