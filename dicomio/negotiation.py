@@ -4,7 +4,8 @@ A requestor sends what `propose` makes. An acceptor looks at it with `check` and
 PDUs alone, either side learns by `conclude` what holds for the association.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -47,6 +48,9 @@ INSIGNIFICANT_TRANSFER_SYNTAX = "1.2.840.10008.1.2"
 SHORTEST_MAXIMUM = 8
 # The item is mandatory (PS3.8 D.1); a peer that forgot it probably has a buffer of the usual size.
 USUAL_MAXIMUM = 16_384
+
+# User-Identity-Type of a user name with a passcode, the only one with a secondary field (PS3.7 D.3.3.7.1)
+PASSCODE = 2
 
 COUNTERPART: Mapping[Role, Role] = {
     Role(0): Role(0),
@@ -202,11 +206,12 @@ def selected_role(item: RoleSelection) -> Role:
 
 def proposed_roles(rq: AssociateRQ) -> dict[str, Role]:
     """The roles that the requestor proposed for itself, by SOP class; without items that are empty or unanswerable."""
-    return {
-        item.sop_class_uid: role
-        for item in rq.user.roles
-        if (role := selected_role(item)) and SENDABLE_UID.fullmatch(item.sop_class_uid)
-    }
+    roles: dict[str, Role] = {}
+    for item in rq.user.roles:
+        role = selected_role(item)
+        if role and SENDABLE_UID.fullmatch(item.sop_class_uid):
+            roles.setdefault(item.sop_class_uid, role)
+    return roles
 
 
 def proposed_contexts(rq: AssociateRQ) -> dict[int, PresentationContextRQ]:
@@ -357,7 +362,7 @@ def conclude(rq: AssociateRQ, ac: AssociateAC, *, requestor: bool) -> Agreement:
         ac: what the acceptor answered.
         requestor: whether this side is the requestor.
     """
-    quirks = list(ac.quirks if requestor else rq.quirks)
+    quirks = list(ac.quirks) if requestor else [*rq.quirks, *contradictions(rq)]
     own, peer = (rq.user, ac.user) if requestor else (ac.user, rq.user)
     contexts, refused = settle_contexts(rq, ac, requestor, quirks)
     invoked, performed = settle_window(rq.user.async_window, ac.user.async_window, quirks)
@@ -381,7 +386,33 @@ def conclude(rq: AssociateRQ, ac: AssociateAC, *, requestor: bool) -> Agreement:
 
 def related_sop_classes(rq: AssociateRQ) -> Mapping[str, Sequence[str]]:
     """The related general SOP classes that the requestor names, by SOP class (PS3.7 D.3.3.6)."""
-    return {item.sop_class_uid: item.related for item in rq.user.common_extended}
+    related: dict[str, Sequence[str]] = {}
+    for item in rq.user.common_extended:
+        related.setdefault(item.sop_class_uid, item.related)
+    return related
+
+
+def contradictions(rq: AssociateRQ) -> Iterator[str]:
+    """What of a proposal makes no sense beside the rest of it, as sentences; it is answered all the same."""
+    proposed = {context.abstract_syntax for context in rq.contexts}
+    user = rq.user
+    for what, items in (
+        ("a role selection", user.roles),
+        ("an extended negotiation", user.extended),
+        ("a common extended negotiation", user.common_extended),
+    ):
+        counts = Counter(item.sop_class_uid for item in items if SENDABLE_UID.fullmatch(item.sop_class_uid))
+        for uid, count in counts.items():
+            if uid not in proposed:
+                yield f"proposed {what} for {uid}, which is in no presentation context"
+            elif count > 1:
+                yield f"proposed {what} for {uid} {count} times; the first counts"
+    for item in user.roles:
+        if not selected_role(item) and item.sop_class_uid in proposed:
+            yield f"proposed neither role for {item.sop_class_uid}; the default holds"
+    identity = user.user_identity
+    if identity is not None and identity.secondary and identity.type != PASSCODE:
+        yield f"sent a secondary field with a user identity of type {identity.type}, which has none"
 
 
 def settle_contexts(

@@ -521,6 +521,59 @@ def test_odd_request_is_rejected(data: bytes, answer: AssociateRJ) -> None:
     assert check(rq) == answer
 
 
+def uid_item(kind: int, uid: str, rest: bytes) -> bytes:
+    """A sub-item that begins with a SOP class UID."""
+    return item(kind, struct.pack(">H", len(uid)) + uid.encode() + rest)
+
+
+RELATED = struct.pack(">H", 17) + b"1.2.840.10008.4.2" + bytes(2)
+
+
+@pytest.mark.parametrize(
+    "items, quirk",
+    [
+        ([uid_item(0x54, CT, b"\1\1")], f"proposed a role selection for {CT}, which is in no presentation context"),
+        (
+            [uid_item(0x54, VERIFICATION, b"\1\0"), uid_item(0x54, VERIFICATION, b"\0\1")],
+            f"proposed a role selection for {VERIFICATION} 2 times; the first counts",
+        ),
+        ([uid_item(0x54, VERIFICATION, b"\0\0")], f"proposed neither role for {VERIFICATION}; the default holds"),
+        (
+            [uid_item(0x56, CT, b"\1")],
+            f"proposed an extended negotiation for {CT}, which is in no presentation context",
+        ),
+        (
+            [uid_item(0x56, VERIFICATION, b"\1"), uid_item(0x56, VERIFICATION, b"\0")],
+            f"proposed an extended negotiation for {VERIFICATION} 2 times; the first counts",
+        ),
+        (
+            [uid_item(0x57, CT, RELATED)],
+            f"proposed a common extended negotiation for {CT}, which is in no presentation context",
+        ),
+        (
+            [item(0x58, b"\1\0\0\1a\0\1b")],
+            "sent a secondary field with a user identity of type 1, which has none",
+        ),
+    ],
+)
+def test_contradictions_are_noted_and_answered(items: list[bytes], quirk: str) -> None:
+    rq = decode(1, body(user=user_with(*items)))
+    assert isinstance(rq, AssociateRQ)
+    ac = accept(rq, {VERIFICATION: Supported(VERIFICATION, (IMPLICIT,))}.get, maximum_length=MAXIMUM)
+    agreement = conclude(rq, ac, requestor=False)
+    assert agreement.quirks == (quirk,)
+    assert agreement.contexts[1].role == Role.SCP
+    assert conclude(rq, ac, requestor=True).quirks == ()
+
+
+def test_of_two_related_general_sop_classes_the_first_counts() -> None:
+    common = [CommonExtendedNegotiation(CT, "1.2.840.10008.4.2", (each,)) for each in (MR, VERIFICATION)]
+    rq = request(proposal(1, CT), user=user_information(common_extended=tuple(common)))
+    agreement = conclude(rq, accept(rq, anything, maximum_length=MAXIMUM), requestor=False)
+    assert dict(agreement.related) == {CT: (MR,)}
+    assert agreement.quirks == (f"proposed a common extended negotiation for {CT} 2 times; the first counts",)
+
+
 def test_context_with_an_empty_transfer_syntax_alone() -> None:
     rq = decode(1, body(contexts=context_item(1, VERIFICATION.encode(), b"")))
     assert isinstance(rq, AssociateRQ)

@@ -124,7 +124,8 @@ def test_what_an_acceptor_answers(proposed: str, supported: str, answer: str, re
             assert (dict(agreement.contexts), agreement.refused) == ({}, {1: (CT, 1)})
         else:
             assert agreement.contexts[1].role == ROLES[expected]
-        assert agreement.quirks == ()
+        noted = proposed == "none" and not is_requestor
+        assert agreement.quirks == ((f"proposed neither role for {CT}; the default holds",) if noted else ())
 
 
 @pytest.mark.parametrize("proposed, answered, role, quirk", rows(ANSWERS, 4))
