@@ -121,7 +121,9 @@ async def test_dcmtk_sends_to_us(
 
 @pytest.mark.parametrize("option, profile", PROFILES)
 @pytest.mark.parametrize("authenticated", AUTHENTICATED)
+@pytest.mark.parametrize("name", ["storescp", "dcmrecv"])
 async def test_we_send_to_dcmtk(
+    name: str,
     option: str,
     profile: tls.Profile,
     authenticated: str,
@@ -133,7 +135,7 @@ async def test_we_send_to_dcmtk(
 ) -> None:
     mutual, verify = authenticated == "both", authenticated != "nobody"
     options = [option, *certified(archive_certificate), *(trusting(authority) if mutual else ["-ic"])]
-    scp = await asyncio.to_thread(start_scp, "storescp", options=[*options, "+B"])
+    scp = await asyncio.to_thread(start_scp, name, options=[*options, "+B"])
     context = await client_context(
         modality if mutual else None, ca=authority.path if verify else None, verify=verify, profile=profile
     )
