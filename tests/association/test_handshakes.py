@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from dicomio import Application, ConnectFailed, ConnectionLost, Limits, connect, serve, sop, tls
 from dicomio.handshakes import TellingObject, handshaking, tell_peer, tls_reason
@@ -151,6 +152,17 @@ async def test_a_server_that_goes_away_during_the_handshake() -> None:
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(ConnectFailed, match="it may not speak TLS on this port"):
             await echo(f"X@127.0.0.1:{port}", tls.client_context(verify=False))
+
+
+async def test_on_uvloop_the_peer_is_told_too(certificates: Certificates) -> None:
+    async def meet() -> None:
+        server = await certificates.server(certificates.good, mutual=True)
+        client = await certificates.client(certificates.bad["expired"], ssl.TLSVersion.TLSv1_3)
+        async with serving(server) as address:
+            with pytest.raises(ConnectFailed, match="the peer says that our certificate has expired"):
+                await echo(address, client)
+
+    await asyncio.to_thread(uvloop.run, meet())
 
 
 # the mechanism
