@@ -433,6 +433,14 @@ class Application:
         return self.unknown_handler or (refuse_unknown if is_known else refuse_class)
 
     async def serve(self, inbound: Inbound, handler: Handler) -> None:
+        """One request from its command to its end, whatever that is."""
+        try:
+            await self.perform(inbound, handler)
+        finally:
+            for call in inbound.at_end:
+                self.spawn(self.run_after(call, inbound))
+
+    async def perform(self, inbound: Inbound, handler: Handler) -> None:
         """One request from its command to its response, and what comes after."""
         if inbound.cancelled:
             # C-CANCEL came while the request was waiting for its turn.

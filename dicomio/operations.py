@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from dicomio.body import Body
@@ -110,9 +110,10 @@ class Inbound:
         body: the data set, `None` where the request has none.
         cancelled: whether the peer has sent a C-CANCEL for it.
         on_cancel: what a C-CANCEL leads to; the task is cancelled where it is `None`.
+        at_end: what is to be let go of once it is done with, whatever it came to.
     """
 
-    __slots__ = ("body", "cancelled", "command", "context", "message_id", "on_cancel", "provider", "task")
+    __slots__ = ("at_end", "body", "cancelled", "command", "context", "message_id", "on_cancel", "provider", "task")
 
     def __init__(self, provider: "DimseProvider", context: AcceptedContext, command: Command) -> None:
         self.provider = provider
@@ -122,6 +123,7 @@ class Inbound:
         self.body = Body(provider.protocol) if command.has_data_set else None
         self.cancelled = False
         self.on_cancel: Callable[[], None] | None = None
+        self.at_end: list[Callable[[], Awaitable[None]]] = []
         self.task: asyncio.Task[None] | None = None
 
     def cancel(self) -> None:

@@ -313,10 +313,7 @@ async def send_to(client: Client, request: RetrieveRequest, operations: SubOpera
     except BaseException:
         await client.aclose(abort=True)
         raise
-    if request.inbound.provider.ended is None:
-        request.after(client.aclose)
-    else:
-        await client.aclose()
+    request.inbound.at_end.append(client.aclose)
     return status
 
 

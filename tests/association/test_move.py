@@ -681,3 +681,15 @@ async def test_failures_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     retrieved = await retrieve_by_move(giving(objects(1)), receiver)
     assert retrieved.status == 0xA702
     assert "sub-operation failed" in caplog.text
+
+
+async def test_a_destination_is_left_at_once_though_nothing_could_be_stored() -> None:
+    left, receiver = asyncio.Event(), Receiver(lambda request: 0xA700)
+
+    @receiver.app.on_close
+    async def note(association: Association) -> None:
+        left.set()
+
+    async with dicomio.serve(receiver.app, "127.0.0.1", 0) as server, asyncio.timeout(2):
+        assert (await moved(giving(objects(1)), f"127.0.0.1:{server.port}"))[0] == 0xA702
+        await left.wait()
