@@ -5,11 +5,11 @@ import os
 import sys
 from argparse import SUPPRESS, ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from importlib import import_module
 from itertools import islice
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeAlias
 
 from dicomio import DicomError, __version__
-from dicomio.cli import demo, echoscu, findscu, getscu, movescu, qrscp, serve, storescp, storescu
 from dicomio.cli.errors import UsageError
 from dicomio.cli.options import SCUS, TOOLS, Option, Tool, arguments_of, options_of
 from dicomio.cli.output import Output, complain, printable
@@ -25,17 +25,7 @@ REFUSED: Final = 1
 MISUSED: Final = 2
 INTERRUPTED: Final = 130
 
-RUN: Final[Mapping[str, Callable[[Namespace, Output], int]]] = {
-    "demo": demo.run,
-    "echoscu": echoscu.run,
-    "findscu": findscu.run,
-    "getscu": getscu.run,
-    "movescu": movescu.run,
-    "qrscp": qrscp.run,
-    "serve": serve.run,
-    "storescp": storescp.run,
-    "storescu": storescu.run,
-}
+Run: TypeAlias = Callable[[Namespace, Output], int]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -80,10 +70,16 @@ def run(tool: Tool, words: Sequence[str]) -> int:
     except SystemExit:  # argparse has printed what --help or --version ask for
         return DONE
     with Output(tool, args.log_level, json=args.json) as output:
-        return guarded(RUN[tool.name], args, output)
+        return guarded(function_of(tool), args, output)
 
 
-def guarded(func: Callable[[Namespace, Output], int], args: Namespace, output: Output) -> int:
+def function_of(tool: Tool) -> Run:
+    """What runs a tool: `run` of the module of its name."""
+    function: Run = import_module(f"dicomio.cli.{tool.name}").run
+    return function
+
+
+def guarded(func: Run, args: Namespace, output: Output) -> int:
     """Runs the function of a tool; whatever it raises becomes one line and an exit code."""
     try:
         return func(args, output)

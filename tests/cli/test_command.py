@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from dicomio.cli.command import parse
+from dicomio.cli.command import Run, function_of, parse
 from dicomio.cli.errors import UsageError
 from dicomio.cli.options import OPTIONS, TOOLS, arguments_of, options_of
 from dicomio.cli.output import Output, printable
@@ -17,7 +17,12 @@ from dicomio.cli.output import Output, printable
 from .conftest import Tool, command
 
 BY_NAME = {tool.name: tool for tool in TOOLS}
-POSITIONAL = {"storescu": ["h", "104", "file"], "storescp": [], "qrscp": [], "serve": ["m:app"], "demo": []}
+
+
+def positional(name: str) -> list[str]:
+    """Arguments that a tool cannot do without."""
+    needed = [argument for argument in arguments_of(name) if argument.repeat in ("", "+")]
+    return ["104" if argument.name == "PORT" else "m:app" for argument in needed]
 
 
 def test_without_a_tool(tool: Tool) -> None:
@@ -50,6 +55,11 @@ def test_unknown_tool(tool: Tool) -> None:
 
 
 @pytest.mark.parametrize("name", BY_NAME)
+def test_every_tool_has_a_module(name: str) -> None:
+    assert callable(function_of(BY_NAME[name]))
+
+
+@pytest.mark.parametrize("name", BY_NAME)
 def test_help_names_every_option(tool: Tool, name: str) -> None:
     code, out, err = tool(name, "--help")
     assert (code, err) == (0, "")
@@ -76,7 +86,7 @@ def test_every_spelling_is_understood(name: str) -> None:
             continue
         for spelling in option.spellings:
             values = [given.get(option.value, "TEXT")] * option.words if option.value else []
-            args = parse(BY_NAME[name], [spelling, *values, *POSITIONAL.get(name, ["h", "104"])])
+            args = parse(BY_NAME[name], [spelling, *values, *positional(name)])
             expected = option.convert("\0".join(values)) if option.value else option.const
             assert getattr(args, option.attribute) == expected
 
@@ -194,13 +204,18 @@ def test_as_a_module() -> None:
     assert command("echoscu", "--frob") == (2, "", "dicomio echoscu: there is no option --frob\n")
 
 
-def raising(error: BaseException) -> dict[str, Callable[[Namespace, Output], int]]:
-    """A tool that fails."""
+def doing(function: Run) -> Callable[[object], Run]:
+    """Finds this function for every tool."""
+    return lambda _: function
+
+
+def raising(error: BaseException) -> Callable[[object], Run]:
+    """Finds a function that fails for every tool."""
 
     def run(args: Namespace, output: Output) -> int:
         raise error
 
-    return {"echoscu": run}
+    return doing(run)
 
 
 @pytest.mark.parametrize(
@@ -215,12 +230,12 @@ def raising(error: BaseException) -> dict[str, Callable[[Namespace, Output], int
 def test_whatever_is_raised_is_one_line(
     tool: Tool, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, text: str
 ) -> None:
-    monkeypatch.setattr("dicomio.cli.command.RUN", raising(error))
+    monkeypatch.setattr("dicomio.cli.command.function_of", raising(error))
     assert tool("echoscu", "localhost", "104") == (code, "", f"dicomio echoscu: {text}\n")
 
 
 def test_debug_tells_where_a_mistake_is(tool: Tool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dicomio.cli.command.RUN", raising(RuntimeError("mistake")))
+    monkeypatch.setattr("dicomio.cli.command.function_of", raising(RuntimeError("mistake")))
     code, _, err = tool("echoscu", "localhost", "104", "-d")
     assert code == 1
     assert "Traceback (most recent call last):" in err
@@ -233,7 +248,7 @@ def test_log_records_carry_no_traceback(tool: Tool, monkeypatch: pytest.MonkeyPa
         logging.getLogger("dicomio.application").warning("not told")
         return 0
 
-    monkeypatch.setattr("dicomio.cli.command.RUN", {"echoscu": run})
+    monkeypatch.setattr("dicomio.cli.command.function_of", doing(run))
     expected = "error: a handler failed: ValueError: why\nerror: a task failed\n"
     assert tool("echoscu", "localhost", "104") == (0, "", expected)
     assert "not told" in tool("echoscu", "localhost", "104", "-v").err
