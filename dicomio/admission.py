@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 
 from dicomio import negotiation
 from dicomio.association import Association
-from dicomio.config import Address
+from dicomio.config import Address, Role
 from dicomio.errors import AssociationRejected, LocalProtocolError
 from dicomio.extensions import Identity
 from dicomio.negotiation import Supported
@@ -281,7 +281,9 @@ def with_related(supported: Callable[[str], Supported | None], pdu: AssociateRQ)
         return supported
 
     def find(uid: str) -> Supported | None:
-        candidates = (supported(each) for each in (uid, *related.get(uid, ())))
-        return next((choice for choice in candidates if choice is not None), None)
+        candidates = [supported(each) for each in (uid, *related.get(uid, ()))]
+        choices = [choice for choice in candidates if choice is not None]
+        # A SOP class that nobody knows may be sent by a C-GET at least; one that it is a case of may be stored, too.
+        return max(choices, key=lambda choice: Role.SCP in choice.role, default=None)
 
     return find

@@ -3,9 +3,12 @@
 import asyncio
 import inspect
 import logging
+import socket
 import ssl as tls
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from os import PathLike
 from types import SimpleNamespace
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -19,7 +22,7 @@ from dicomio.errors import Refused, StatusError
 from dicomio.extensions import Extension, responder
 from dicomio.gate import Context
 from dicomio.negotiation import Supported
-from dicomio.opening import connect
+from dicomio.opening import USUAL, connect
 from dicomio.operations import Inbound
 from dicomio.profiles import Peer
 from dicomio.requests import (
@@ -36,7 +39,7 @@ from dicomio.requests import (
     StoreRequest,
     UnknownRequest,
 )
-from dicomio.server import DEFAULT_PORT, run, say_listening, serve
+from dicomio.server import DEFAULT_PORT, address_of, run, say_listening, serve
 from dicomio.services import normalized, query, retrieve
 from dicomio.services.reply import answer, respond
 from dicomio.sop import QueryModel
@@ -45,7 +48,7 @@ from dicomio.wire.commands import CommandField
 from dicomio.wire.pdus import AssociateRQ
 from dicomio.workers import reserve_port, supervise
 
-__all__ = ["Application", "Lifespan", "Proposal"]
+__all__ = ["Application", "Destinations", "Lifespan", "Proposal"]
 
 logger = logging.getLogger("dicomio.application")
 
@@ -228,31 +231,32 @@ class Application:
 
     def connect(
         self,
-        destination: str | Address,
+        destination: str | Address | Peer,
         *,
         contexts: Iterable[str | PresentationContext],
         roles: Mapping[str, Role] | None = None,
-        timeout: Timeout | float | None = 30.0,
+        timeout: Timeout | float | None = USUAL,
         limits: Limits | None = None,
         ssl: tls.SSLContext | None = None,
     ) -> connect:
         """Opens an association on which this application serves what the peer asks for.
 
         Args:
-            destination: AE title of one of the `destinations`; or an `Address`.
+            destination: AE title of one of the `destinations`; or an address, or the profile of a peer.
             contexts: what to propose.
             roles: roles we want by SOP class, where they are not simply SCU.
-            timeout: deadlines; a number is the default of each.
+            timeout: deadlines; a number is the default of each, which is 30 seconds.
             limits: what the peer may send.
             ssl: a TLS context; without it the connection is plain.
 
         Raises:
             ConnectFailed: the destination is not known, or cannot be reached; see `dicomio.connect` for the others.
         """
+        special = destination.ae_title if isinstance(destination, Peer) else None
         return connect(
             destination,
             contexts=contexts,
-            ae_title=self.ae_title,
+            ae_title=special or self.ae_title,
             app=self,
             roles=roles,
             timeout=timeout,
@@ -516,40 +520,49 @@ class Application:
         host: str | Sequence[str] | None = None,
         port: int = DEFAULT_PORT,
         *,
+        sock: socket.socket | None = None,
+        path: str | PathLike[str] | None = None,
         workers: int = 1,
         ssl: Context | None = None,
         proxies: Sequence[str] = (),
         timeout: Timeout | float | None = 30.0,
         limits: Limits | None = None,
+        strict: bool = False,
     ) -> None:
         """Serves this application until SIGINT or SIGTERM, on uvloop where that is installed.
 
         Args:
             host: address or addresses to listen on; all of the machine's by default.
             port: TCP port.
-            workers: processes that share the port, each with the application, its lifespan and its limits; one that
-                dies is replaced. Each has a `state` of its own.
+            sock: a socket that is bound already, in place of host and port; `inherited_socket` finds one of systemd.
+            path: of a Unix socket to listen on, in place of host and port.
+            workers: processes that share the port or `sock`, each with the application, its lifespan and its limits;
+                one that dies is replaced. Each has a `state` of its own.
             ssl: a TLS context, or a function that gives one; without it connections are plain.
             proxies: networks of balancers whose PROXY protocol is believed.
             timeout: deadlines; a number is the default of each.
             limits: what peers may ask for, at once and each.
+            strict: refuse deviations of peers that are tolerated otherwise.
 
         Raises:
             OSError: it cannot listen there.
+            ValueError: several processes were to share a `path`; give them a socket that is bound to it.
         """
+        listening = partial(serve, self, ssl=ssl, proxies=proxies, timeout=timeout, limits=limits, strict=strict)
         if workers == 1:
-            run(serve(self, host, port, ssl=ssl, proxies=proxies, timeout=timeout, limits=limits))
+            run(listening(host, port, sock=sock, path=path))
             return
-        holder, (name, number) = reserve_port(host, port)
+        if path is not None:
+            raise ValueError(f"{workers} workers cannot share the path {path}, but a socket that is bound to it")
+        holder = sock or reserve_port(host, port)[0]
+        address = address_of(holder.getsockname(), self.ae_title)
 
         def work(ready: Callable[[], None]) -> None:
-            server = serve(
-                self, host, number, reuse_port=True, ssl=ssl, proxies=proxies, timeout=timeout, limits=limits
-            )
+            server = listening(host, address.port, sock=sock, reuse_port=sock is None)
             run(server, lambda server: ready(), supervised=True)
 
         with holder:
-            supervise(workers, work, lambda: say_listening(Address(self.ae_title, name, number)))
+            supervise(workers, work, lambda: say_listening(address))
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

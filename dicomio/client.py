@@ -9,9 +9,9 @@ from typing import Self
 from pydicom.dataset import Dataset
 
 from dicomio.association import Association
-from dicomio.config import Address, Limits, PresentationContext, Timeout, checked_ae_title
+from dicomio.config import Address, Limits, PresentationContext, Role, Timeout, checked_ae_title, checked_uid
 from dicomio.extensions import Extension, Identity
-from dicomio.opening import AE_TITLE, USUAL, Serves, connect
+from dicomio.opening import AE_TITLE, USUAL, Serves, connect, with_role
 from dicomio.pool import Lease, Pool
 from dicomio.profiles import Peer
 from dicomio.receiver import Receiver
@@ -24,6 +24,7 @@ from dicomio.services.storage import Priority, Source, StoreOptions
 from dicomio.services.user import ServiceUser
 from dicomio.sop import STUDY_ROOT, QueryModel
 from dicomio.transfer import Outcomes, StoreMany
+from dicomio.wire.items import CommonExtendedNegotiation
 
 __all__ = ["Client", "echo"]
 
@@ -40,11 +41,14 @@ class Client(ServiceUser):
         timeout: deadlines; a number is the default of each.
         ssl: a TLS context; without it connections are plain.
         app: serves what the peer asks for on these associations.
+        roles: roles we want by SOP class, beside those that a request of ours needs (PS3.7 D.3.3.4).
         socket_options: `(level, name, value)` for the sockets.
         strict: refuse deviations of the peer that are tolerated otherwise.
         window: operations to have outstanding on each association, as for `connect`.
         identity: who asks for the associations.
         extended: SOP class extended negotiation, by SOP class.
+        common_extended: SOP class common extended negotiation. Of these, and of roles, an association is told what is
+            about the SOP classes it is opened for.
     """
 
     def __init__(
@@ -56,15 +60,19 @@ class Client(ServiceUser):
         timeout: Timeout | float | None = USUAL,
         ssl: tls.SSLContext | None = None,
         app: Serves | None = None,
+        roles: Mapping[str, Role] | None = None,
         socket_options: Sequence[tuple[int, int, int]] = (),
         strict: bool = False,
         window: int | tuple[int, int] | None = None,
         identity: Identity | None = None,
         extended: Mapping[str, bytes | Extension] | None = None,
+        common_extended: Sequence[CommonExtendedNegotiation] = (),
     ) -> None:
         self.window = window
         self.identity = identity
-        self.extended = extended
+        self.roles = {checked_uid(uid): role for uid, role in (roles or {}).items()}
+        self.extended = extended or {}
+        self.common_extended = common_extended
         peer = self.peer = address if isinstance(address, Peer) else Peer(Address.parse(address))
         self.address = peer.address
         self.ae_title = checked_ae_title(ae_title or peer.ae_title or AE_TITLE)
@@ -80,9 +88,13 @@ class Client(ServiceUser):
 
     async def open(self, contexts: Sequence[PresentationContext]) -> Association:
         """Opens one more association."""
+        proposed = {context.abstract_syntax for context in contexts}
         return await connect(
             self.peer,
-            contexts=contexts,
+            contexts=[
+                with_role(context, context.role | self.roles.get(context.abstract_syntax, Role(0)))
+                for context in contexts
+            ],
             ae_title=self.ae_title,
             app=self.app,
             timeout=self.timeout,
@@ -92,7 +104,8 @@ class Client(ServiceUser):
             strict=self.strict,
             window=self.window,
             identity=self.identity,
-            extended=self.extended,
+            extended={uid: extension for uid, extension in self.extended.items() if uid in proposed},
+            common_extended=[item for item in self.common_extended if item.sop_class_uid in proposed],
         )
 
     def reserve(self, contexts: Iterable[PresentationContext]) -> Lease:
@@ -220,18 +233,18 @@ class Client(ServiceUser):
 
 
 async def echo(
-    address: str | Address,
+    address: str | Address | Peer,
     *,
-    ae_title: str = AE_TITLE,
-    timeout: Timeout | float | None = 30.0,
+    ae_title: str | None = None,
+    timeout: Timeout | float | None = USUAL,
     ssl: tls.SSLContext | None = None,
 ) -> float:
     """Opens an association, asks for a sign of life (C-ECHO), and releases it.
 
     Args:
-        address: the peer, `AET@host:port`.
-        ae_title: our AE title.
-        timeout: deadlines; a number is the default of each.
+        address: the peer, `AET@host:port`, or its profile.
+        ae_title: our AE title, DICOMIO by default.
+        timeout: deadlines; a number is the default of each, which is 30 seconds.
         ssl: a TLS context; without it the connection is plain.
 
     Returns:

@@ -411,7 +411,8 @@ def announce(server: Server) -> None:
 
 def say_listening(address: Address) -> None:
     """Says on standard error where we listen."""
-    sys.stderr.write(f"{address.ae_title} is listening on {address.host}:{address.port}\n")
+    where = f"{address.host}:{address.port}" if address.host else "a Unix socket"
+    sys.stderr.write(f"{address.ae_title} is listening on {where}\n")
 
 
 async def serve_until_signal(

@@ -295,8 +295,9 @@ def performer(
         if address is None:
             reserve: Reserve = request.association.reserve  # type: ignore[assignment]
             return await SubOperations(request, found, reserve, 1, pace).run()
+        peer = address if isinstance(address, Peer) else Peer(address, timeout=request.association.timeout)
         limits = Limits(associations=associations, max_pdu=request.association.limits.max_pdu)
-        client = Client(address, ae_title=ae_title, limits=limits, timeout=request.association.timeout)
+        client = Client(peer, ae_title=peer.ae_title or ae_title, limits=limits)
         return await send_to(client, request, SubOperations(request, found, client.reserve, associations, pace))
 
     return perform

@@ -4,7 +4,21 @@ from pathlib import Path
 
 import pytest
 
-from dicomio import Address, Application, Client, ConnectFailed, Limits, Peer, Timeout, connect, load_peers, serve, sop
+from dicomio import (
+    Address,
+    Application,
+    Client,
+    ConnectFailed,
+    Limits,
+    Peer,
+    Proposal,
+    Timeout,
+    connect,
+    echo,
+    load_peers,
+    serve,
+    sop,
+)
 
 PEERS = """
 [archive]
@@ -97,6 +111,24 @@ async def test_a_destination_may_be_a_profile() -> None:
             assert await association.echo() > 0
             assert association.local.ae_title == "SPECIAL"
             assert association.window.size == 4
+
+
+async def test_a_profile_is_enough_for_a_sign_of_life_and_for_an_application() -> None:
+    app, callers = Application("APP"), list[str]()
+
+    @app.on_associate
+    async def note(proposal: Proposal) -> None:
+        callers.append(proposal.peer.ae_title)
+
+    async with serve(app, "127.0.0.1", 0) as server:
+        peer = Peer(Address("APP", "127.0.0.1", server.port), ae_title="SPECIAL", timeout=Timeout(7))
+        assert await echo(peer) > 0
+        assert await echo(peer, ae_title="OTHER", timeout=5.0) > 0
+        async with Application("OURS").connect(peer, contexts=[sop.Verification]) as association:
+            assert association.timeout == Timeout(7)
+        async with Application("OURS").connect(peer.address, contexts=[sop.Verification]) as association:
+            assert association.timeout == Timeout()
+    assert callers == ["SPECIAL", "OTHER", "SPECIAL", "OURS"]
 
 
 @pytest.mark.parametrize("title", ["NOBODY", "@127.0.0.1:1", "X@127.0.0.1:1"])

@@ -7,7 +7,7 @@ import logging
 import os
 import secrets
 import shutil
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +20,6 @@ from dicomio import (
     PATIENT_ROOT,
     STUDY_ROOT,
     WORKLIST,
-    Address,
     Application,
     FindRequest,
     Instance,
@@ -30,6 +29,7 @@ from dicomio import (
     Status,
     StoreRequest,
 )
+from dicomio.application import Destinations
 from dicomio.archive.database import Database, load_migrations, migrate
 from dicomio.archive.index import Index
 from dicomio.archive.objects import FileStore
@@ -50,7 +50,6 @@ logger = logging.getLogger("dicomio.archive")
 
 T = TypeVar("T")
 StrPath: TypeAlias = str | os.PathLike[str]
-Destinations: TypeAlias = Mapping[str, str | Address] | Callable[[str], Awaitable[Address]]
 
 QUERY_MODELS: Final = (PATIENT_ROOT, STUDY_ROOT, PATIENT_STUDY_ONLY)
 FULL: Final = (errno.ENOSPC, errno.EDQUOT)
@@ -68,7 +67,8 @@ class Archive:
         index: URL of the database as SQLAlchemy has it, `postgresql://…` for example; by default SQLite in the file
             `index.sqlite` in the root.
         ae_title: our AE title.
-        destinations: where C-MOVE may send objects: addresses by AE title, or an async function that finds them.
+        destinations: where C-MOVE may send objects: addresses or profiles by AE title, or an async function that finds
+            them.
         worklist: a folder of DICOM files, each a worklist entry, read again when they change; without it Modality
             Worklist is not offered.
         fsync: an object is answered with Success only when file and index are on the disk. Without, they are when

@@ -11,10 +11,13 @@ import dicomio
 from dicomio import (
     PATIENT_ROOT,
     STUDY_ROOT,
+    Address,
     Application,
     Association,
     Client,
     Instance,
+    Peer,
+    Proposal,
     StatusError,
     StoreRequest,
     query,
@@ -22,8 +25,10 @@ from dicomio import (
 from dicomio.archive import Archive
 from dicomio.sop import PATIENT_STUDY_ONLY, CTImageStorage
 from dicomio.testing import connected
+from dicomio.wire.items import AsyncOperationsWindow
 from tests.archive.objects import collected, ct, uid
 from tests.archive.test_keeping import files, full, stored
+from tests.association.test_tls import Authority, client_context, server_context
 
 MODELS = (PATIENT_ROOT, STUDY_ROOT, PATIENT_STUDY_ONLY)
 CONTEXTS = [CTImageStorage, *(uid for model in MODELS for uid in model)]
@@ -177,6 +182,31 @@ async def test_objects_are_sent_with_c_move_byte_for_byte(both: Both) -> None:
     progress = await both.client.move(STUDY, to="DEST")
     assert (progress.completed, progress.failed) == (4, 0)
     assert both.received == SENT
+
+
+async def test_a_destination_may_be_a_profile_with_everything_that_is_special_about_it(tmp_path: Path) -> None:
+    authority, proposals, received = Authority(tmp_path), list[Proposal](), list[str]()
+    destination = Application("DEST")
+
+    @destination.on_associate
+    async def note(proposal: Proposal) -> None:
+        proposals.append(proposal)
+
+    @destination.store()
+    async def receive(request: StoreRequest) -> None:
+        received.append(request.sop_instance_uid)
+
+    context = await server_context(authority.certify("localhost"))
+    async with dicomio.serve(destination, "127.0.0.1", 0, ssl=context) as there:
+        encrypted = await client_context(ca=authority.path)
+        peer = Peer(Address("DEST", "127.0.0.1", there.port), ae_title="SPECIAL", window=4, ssl=encrypted)
+        archive = Archive(tmp_path / "archive", ae_title="ARCHIVE", destinations={"SAFE": peer})
+        async with connected(archive.app, contexts=CONTEXTS) as association:
+            await store(association, *OBJECTS)
+            assert (await association.move(STUDY, to="SAFE")).completed == len(OBJECTS)
+    assert sorted(received) == sorted(SENT)
+    window = AsyncOperationsWindow(4, 1)
+    assert [(each.peer.ae_title, each.pdu.user.async_window) for each in proposals] == [("SPECIAL", window)]
 
 
 @pytest.mark.parametrize(
