@@ -11,11 +11,12 @@ from typing import Any, Final, NoReturn, TypeAlias
 
 from dicomio import DicomError, __version__
 from dicomio.cli.errors import UsageError
+from dicomio.cli.logs import configure
 from dicomio.cli.options import SCUS, TOOLS, Option, Tool, arguments_of, options_of
 from dicomio.cli.output import Output, complain, printable
 from dicomio.cli.profiles import profiled
 
-__all__ = ["main", "parse"]
+__all__ = ["exit_codes", "main", "parse", "usage_of"]
 
 # Between the words of a value that has more than one; no argument can contain it.
 SEPARATOR: Final = "\0"
@@ -64,12 +65,14 @@ def run(tool: Tool, words: Sequence[str]) -> int:
     """Runs a tool with its arguments."""
     try:
         args = parse(tool, words)
+        if args.log_config is not None:
+            configure(args.log_config)
     except UsageError as error:
         complain(tool.name, str(error))
         return MISUSED
     except SystemExit:  # argparse has printed what --help or --version ask for
         return DONE
-    with Output(tool, args.log_level, json=args.json) as output:
+    with Output(tool, args.log_level, json=args.json, configured=args.log_config is not None) as output:
         return guarded(function_of(tool), args, output)
 
 
@@ -122,11 +125,34 @@ def parse(tool: Tool, words: Sequence[str]) -> Namespace:
     return parser.parse_args(found)
 
 
+def usage_of(tool: Tool) -> str:
+    """The tool and its arguments in one line."""
+    return " ".join(["dicomio", tool.name, "[options]", *(argument.usage for argument in arguments_of(tool.name))])
+
+
+def exit_codes(tool: Tool) -> dict[int, str]:
+    """What the exit codes of a tool mean."""
+    return {
+        DONE: "all done",
+        REFUSED: tool.failure,
+        MISUSED: "wrong usage, or input that cannot be read",
+        INTERRUPTED: "interrupted",
+    }
+
+
+def epilog_of(tool: Tool) -> str:
+    """What stands below the options: results and exit codes."""
+    codes = "".join(f"\n  {code:<4}{meaning}" for code, meaning in exit_codes(tool).items())
+    return f"results on stdout:\n  {tool.results}\n\nexit codes:{codes}"
+
+
 def parser_of(tool: Tool, *, without: Container[str] = ()) -> Parser:
     """The parser of a tool, made from the table of options, without some of the positional arguments."""
     parser = Parser(
         prog=f"dicomio {tool.name}",
+        usage=usage_of(tool),
         description=tool.meaning,
+        epilog=epilog_of(tool),
         prefix_chars="-+",
         allow_abbrev=False,
         add_help=False,
@@ -143,6 +169,7 @@ def parser_of(tool: Tool, *, without: Container[str] = ()) -> Parser:
             nargs=argument.repeat or None,
             type=argument.convert,
             default=argument.default,
+            choices=argument.choices or None,
         )
     groups = {}
     defaults: dict[str, object] = {}

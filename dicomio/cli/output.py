@@ -92,17 +92,22 @@ class Output(logging.Handler):
         tool: whose.
         level: name of the log level.
         json: print results as JSON lines.
+        configured: log records go where `--log-config` says.
     """
 
-    def __init__(self, tool: Tool, level: str, *, json: bool = False) -> None:
+    def __init__(self, tool: Tool, level: str, *, json: bool = False, configured: bool = False) -> None:
         super().__init__()
         self.tool = tool
         self.threshold = LEVELS[level]
         self.json = json
+        self.configured = configured
         self.console: Console | None = None
         self.before: dict[str, int] = {}
 
     def __enter__(self) -> Self:
+        logging.captureWarnings(True)
+        if self.configured:
+            return self
         # What the library warns of is for who serves; who asks gets it as the error that ends the command.
         library = max(self.threshold, logging.WARNING if self.tool.serves else logging.ERROR)
         if self.threshold <= logging.INFO:
@@ -111,7 +116,6 @@ class Output(logging.Handler):
         # What pydicom thinks of values that peers send is for those who look closely.
         for name in ("py.warnings", "pydicom"):
             levels[name] = logging.WARNING if self.threshold <= logging.DEBUG else QUIET
-        logging.captureWarnings(True)
         for name, level in levels.items():
             self.before[name] = logging.getLogger(name).level
             logging.getLogger(name).setLevel(level)
@@ -152,12 +156,22 @@ class Output(logging.Handler):
 
     def error(self, text: str, error: BaseException | None = None) -> None:
         """Why the tool ends."""
+        if self.configured:
+            logging.getLogger("dicomio.cli").error(
+                "dicomio %s: %s", self.tool.name, printable(text), exc_info=error if self.tracing else None
+            )
+            return
         self.say(f"dicomio {self.tool.name}: {text}")
         self.trace(error)
 
+    @property
+    def tracing(self) -> bool:
+        """Whether everything is to be told."""
+        return self.threshold <= logging.DEBUG
+
     def trace(self, error: BaseException | None) -> None:
         """Where an error comes from, when everything is to be told."""
-        if error is not None and self.threshold <= logging.DEBUG:
+        if error is not None and self.tracing:
             for line in "".join(traceback.format_exception(error)).splitlines():
                 self.line(f"  {line}")
 

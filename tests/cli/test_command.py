@@ -22,7 +22,7 @@ BY_NAME = {tool.name: tool for tool in TOOLS}
 def positional(name: str) -> list[str]:
     """Arguments that a tool cannot do without."""
     needed = [argument for argument in arguments_of(name) if argument.repeat in ("", "+")]
-    return ["104" if argument.name == "PORT" else "m:app" for argument in needed]
+    return ["104" if argument.name == "PORT" else (argument.choices or ("m:app",))[0] for argument in needed]
 
 
 def test_without_a_tool(tool: Tool) -> None:

@@ -24,6 +24,8 @@ from dicomio.tls import Profile
 
 __all__ = ["ARGUMENTS", "OPTIONS"]
 
+SHELLS: Final = ("bash", "zsh", "fish")
+
 ARGUMENTS: Final = (
     Argument("HOST", "host name or IP address of the peer; not with --profile", SCUS, convert=values.host),
     Argument("PORT", "TCP port of the peer; not with --profile", SCUS, convert=values.port),
@@ -35,6 +37,7 @@ ARGUMENTS: Final = (
         convert=values.server_port,
         default=11112,
     ),
+    Argument("SHELL", "one of bash, zsh, fish", ("completion",), choices=SHELLS),
 )
 
 OPTIONS: Final = (
@@ -51,6 +54,14 @@ OPTIONS: Final = (
         "LEVEL",
         values.log_level,
         default="warn",
+        choices=values.LOG_LEVELS,
+    ),
+    Option(
+        ("-lc", "--log-config"),
+        "where log records go: a dictConfig in .json or .toml, else a file for logging.config.fileConfig",
+        ALL,
+        GENERAL,
+        "FILE",
     ),
     Option(("--json",), "print results as JSON lines", ALL, GENERAL, default=False),
     Option(("--no-progress",), "show no progress", (*SCUS, "demo"), GENERAL, default=False),

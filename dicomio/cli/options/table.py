@@ -17,11 +17,15 @@ class Tool:
         name: of the subcommand.
         meaning: what it does, in a sentence.
         serves: it waits for peers, rather than going to one.
+        results: what it prints on stdout, and what with `--json`.
+        failure: what exit code 1 means.
     """
 
     name: str
     meaning: str
     serves: bool = False
+    results: str = "nothing"
+    failure: str = "the peer or the network said no"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,7 @@ class Argument:
         repeat: how many there may be: `""` for one, `"?"`, `"+"` or `"*"`.
         convert: what makes a value of the text.
         default: the value where it is not given.
+        choices: the only values there are.
     """
 
     name: str
@@ -43,6 +48,12 @@ class Argument:
     repeat: str = ""
     convert: Convert = str
     default: object = None
+    choices: tuple[str, ...] = ()
+
+    @property
+    def usage(self) -> str:
+        """How it stands in the usage."""
+        return {"": self.name, "?": f"[{self.name}]", "*": f"[{self.name}...]", "+": f"{self.name}..."}[self.repeat]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +73,7 @@ class Option:
         default: the value where the option is not given.
         action: what argparse does, where that is not to store a value; `append` collects those of several options.
         words: how many words its value has.
+        choices: the only values there are.
     """
 
     spellings: tuple[str, ...]
@@ -75,6 +87,7 @@ class Option:
     default: object = None
     action: str = ""
     words: int = 1
+    choices: tuple[str, ...] = ()
 
     @property
     def long(self) -> str:

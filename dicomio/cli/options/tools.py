@@ -30,6 +30,7 @@ __all__ = [
     "SECURITY",
     "SENDING",
     "SERVE",
+    "SHUTDOWN",
     "STORE",
     "SYNTAX",
     "TESTING",
@@ -37,15 +38,66 @@ __all__ = [
 ]
 
 TOOLS: Final = (
-    Tool("echoscu", "Asks a peer for a sign of life (C-ECHO) and prints the round-trip times."),
-    Tool("storescu", "Sends DICOM files to a peer (C-STORE)."),
-    Tool("storescp", "Receives DICOM objects and writes them to files (Storage and Verification SCP).", serves=True),
-    Tool("findscu", "Asks a peer for what matches a query (C-FIND) and prints the matches as they come."),
-    Tool("movescu", "Has a peer send objects to a destination that it knows (C-MOVE)."),
-    Tool("getscu", "Retrieves objects from a peer and writes them to files (C-GET)."),
-    Tool("qrscp", "Keeps objects in an archive, to be queried and retrieved (Query/Retrieve SCP).", serves=True),
-    Tool("serve", "Serves a dicomio.Application of yours.", serves=True),
-    Tool("demo", "Stores a study in an archive of its own on this machine, finds it, gets it and compares every byte."),
+    Tool(
+        "echoscu",
+        "Asks a peer for a sign of life (C-ECHO) and prints the round-trip times.",
+        results="each echo and how long it took; with --json its peer, number, status and seconds",
+    ),
+    Tool(
+        "storescu",
+        "Sends DICOM files to a peer (C-STORE).",
+        results="each failure; with --json each file: path, UIDs, status and error",
+        failure="the peer or the network said no, or some objects were not stored",
+    ),
+    Tool(
+        "storescp",
+        "Receives DICOM objects and writes them to files (Storage and Verification SCP).",
+        serves=True,
+        results="nothing; with --json each object: path, UIDs and peer",
+        failure="the port cannot be listened on",
+    ),
+    Tool(
+        "findscu",
+        "Asks a peer for what matches a query (C-FIND) and prints the matches as they come.",
+        results="each match, on a terminal as a table; with --json in the DICOM JSON model (PS3.18 Annex F)",
+    ),
+    Tool(
+        "movescu",
+        "Has a peer send objects to a destination that it knows (C-MOVE).",
+        results="UIDs of what failed; with --json each response, and each object received",
+        failure="the peer or the network said no, or some objects were not moved",
+    ),
+    Tool(
+        "getscu",
+        "Retrieves objects from a peer and writes them to files (C-GET).",
+        results="UIDs of what failed; with --json each response and each object",
+        failure="the peer or the network said no, or some objects were not stored",
+    ),
+    Tool("termscu", "Asks a peer to shut down (private Shutdown SOP class)."),
+    Tool(
+        "qrscp",
+        "Keeps objects in an archive, to be queried and retrieved (Query/Retrieve SCP).",
+        serves=True,
+        failure="the port cannot be listened on",
+    ),
+    Tool(
+        "serve",
+        "Serves a dicomio.Application of yours.",
+        serves=True,
+        failure="the port cannot be listened on",
+    ),
+    Tool(
+        "completion",
+        "Prints a script that completes command lines of dicomio in a shell.",
+        results="the script, for a start-up file of the shell to load",
+        failure="the script could not be printed",
+    ),
+    Tool(
+        "demo",
+        "Stores a study in an archive of its own on this machine, finds it, gets it and compares every byte.",
+        results="a table; with --json each object, and whether it came back as it was",
+        failure="an object did not come back as it was",
+    ),
 )
 
 ALL: Final = tuple(tool.name for tool in TOOLS)
@@ -55,10 +107,11 @@ MOVE: Final = ("movescu",)
 RETRIEVE: Final = ("movescu", "getscu")
 QUERIES: Final = (*FIND, *RETRIEVE)
 REPEATED: Final = ("echoscu", "storescu")
-SCUS: Final = (*REPEATED, *QUERIES)
+SCUS: Final = (*REPEATED, *QUERIES, "termscu")
 SCP: Final = ("storescp",)
 ARCHIVE: Final = ("qrscp",)
 SERVE: Final = ("serve",)
+SHUTDOWN: Final = (*SCP, *ARCHIVE)
 SCPS: Final = (*SCP, *ARCHIVE, *SERVE)
 NETWORK: Final = (*SCUS, *SCPS)
 
