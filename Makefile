@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
+READY_FOR_DOCS = $(VENV)/.ready-for-docs
 # On every processor; the tests of one file share what they start.
 PYTEST = $(BIN)/python -m pytest -n auto --dist loadfile
 
-.PHONY: demo test lint interop bench examples clean
+.PHONY: demo test lint interop bench examples docs clean
 
 demo: $(READY)
 	$(BIN)/dicomio demo
@@ -29,6 +30,10 @@ bench: $(READY)
 examples: $(READY)
 	$(PYTEST) tests/examples
 
+# Warnings are errors: mkdocs.yml says so. The variable silences an advertisement of the theme's.
+docs: $(READY_FOR_DOCS)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 
@@ -37,4 +42,8 @@ $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --group dev --editable '.[archive]'
+	touch $@
+
+$(READY_FOR_DOCS): $(READY)
+	$(BIN)/python -m pip install --quiet --group docs
 	touch $@

@@ -209,7 +209,7 @@ class Command:
 class Message(NamedTuple):
     """Which elements one message is made of, by their numbers in group 0000 (PS3.7 9.3, 10.3).
 
-    Args:
+    Attributes:
         name: as the standard writes it, `C-STORE-RQ`.
         data_set: `M` mandatory, `U` user's option or conditional, `-` never.
         mandatory: elements without which it is not complete.
