@@ -7,6 +7,7 @@ from typing import Final
 from dicomio import Address, Application, Limits, Server, Timeout, serve
 from dicomio.cli.output import Output
 from dicomio.cli.security import server_tls
+from dicomio.cli.shutdown import decide_shutdown
 from dicomio.server import run as run_server
 from dicomio.workers import reserve_port, supervise
 
@@ -25,6 +26,8 @@ def serve_application(app: Application, args: Namespace, output: Output) -> int:
         UsageError: the TLS options are not right.
     """
     context = server_tls(args)
+    if hasattr(args, "allow_shutdown"):
+        decide_shutdown(app, allowed=args.allow_shutdown)
     # With port 0 the system would choose another port for each kind of address.
     host = getattr(args, "host", None) or ("0.0.0.0" if args.port == 0 else None)
     timeout = Timeout(

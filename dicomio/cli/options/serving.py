@@ -4,7 +4,7 @@ from typing import Final
 
 from dicomio.cli import values
 from dicomio.cli.options.table import Argument, Option
-from dicomio.cli.options.tools import ARCHIVE, CONNECTION, INPUT, OUTPUT, SCPS, SERVE
+from dicomio.cli.options.tools import ARCHIVE, CONNECTION, INPUT, OUTPUT, SCPS, SERVE, SHUTDOWN
 
 __all__ = ["ARGUMENTS", "OPTIONS"]
 
@@ -36,6 +36,13 @@ OPTIONS: Final = (
         CONNECTION,
         "NUMBER",
         values.count,
+    ),
+    Option(
+        ("--allow-shutdown",),
+        "end when a peer asks for it (private Shutdown SOP class); any peer that is let in can",
+        SHUTDOWN,
+        CONNECTION,
+        default=False,
     ),
     Option(("--index",), "URL of the index (SQLite in the archive)", ARCHIVE, OUTPUT, "URL"),
     Option(
