@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from dicomio.config import Address, Limits, Timeout
+from dicomio.deadline import Deadline
 from dicomio.errors import (
     AbortSource,
     AssociationAborted,
@@ -26,7 +27,7 @@ from dicomio.machine import State
 from dicomio.messages import CommandReceived, DataMissing, DataReceived
 from dicomio.negotiation import AcceptedContext, Agreement, conclude
 from dicomio.operations import Dispatch, Inbound, Pending, Reply
-from dicomio.protocol import ANSWERS, QUEUE, Deadline
+from dicomio.protocol import ANSWERS, QUEUE
 from dicomio.session import (
     Aborted,
     AssociateAccepted,

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from dicomio.config import Address, Limits, Timeout
+from dicomio.deadline import Deadline
 from dicomio.errors import (
     AbortReason,
     AbortSource,
@@ -16,7 +17,7 @@ from dicomio.errors import (
 )
 from dicomio.negotiation import AcceptedContext
 from dicomio.operations import Inbound, Pending, Reply
-from dicomio.protocol import REPLIES, Deadline, UpperLayerProtocol
+from dicomio.protocol import REPLIES, UpperLayerProtocol
 from dicomio.session import UpperLayer
 from dicomio.window import Window
 from dicomio.wire.commands import Command, CommandField

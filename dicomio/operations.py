@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from dicomio.body import Body
+from dicomio.deadline import Deadline
 from dicomio.negotiation import AcceptedContext
-from dicomio.protocol import Deadline
 from dicomio.responses import Channel
 from dicomio.wire.commands import Command
 

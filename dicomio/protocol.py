@@ -2,15 +2,16 @@
 
 import asyncio
 import socket
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final, Protocol, cast
 
+from dicomio.acknowledging import Acknowledger
 from dicomio.buffers import RECEIVE_SIZE, BufferPool, ReceiveBuffer
+from dicomio.deadline import Deadline
 from dicomio.errors import ConnectionLost
 from dicomio.session import UpperLayer, UpperLayerEvent
 
-__all__ = ["ANSWERS", "BODY", "QUEUE", "REPLIES", "Deadline", "Owner", "UpperLayerProtocol"]
+__all__ = ["ANSWERS", "BODY", "QUEUE", "REPLIES", "Owner", "UpperLayerProtocol"]
 
 # How much is read at once: at first, from a peer that sends crumbs, and what crumbs are: fragments in one read.
 FIRST_READ: Final = 65_536
@@ -26,8 +27,6 @@ QUEUE: Final = 2
 ANSWERS: Final = 4
 REPLIES: Final = 8
 
-TCP_QUICKACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None) if sys.platform == "linux" else None
-
 
 class Owner(Protocol):
     """Who decides: gets what happened, in order."""
@@ -36,54 +35,6 @@ class Owner(Protocol):
     def handle(self, event: UpperLayerEvent) -> None: ...
     def disconnected(self, error: Exception | None) -> None: ...
     def write_timed_out(self) -> None: ...
-
-
-class Deadline:
-    """A deadline that is moved often and passes seldom: moving it is an assignment, not a timer.
-
-    Args:
-        loop: where the callback runs.
-        passed: called once when the deadline passes.
-    """
-
-    __slots__ = ("at", "handle", "loop", "passed")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, passed: Callable[[], None]) -> None:
-        self.loop = loop
-        self.passed = passed
-        self.at: float | None = None
-        self.handle: asyncio.TimerHandle | None = None
-
-    def set(self, at: float | None) -> None:
-        """Moves the deadline.
-
-        Args:
-            at: loop time in seconds, `None` for never.
-        """
-        self.at = at
-        if at is None or (self.handle is not None and self.handle.when() <= at):
-            return
-        if self.handle is not None:
-            self.handle.cancel()
-        self.handle = self.loop.call_at(at, self.check)
-
-    def check(self) -> None:
-        """Runs when the timer set first has fired; the deadline may have moved since."""
-        self.handle = None
-        if self.at is None:
-            return
-        if self.loop.time() < self.at:
-            self.handle = self.loop.call_at(self.at, self.check)
-            return
-        self.at = None
-        self.passed()
-
-    def cancel(self) -> None:
-        """The deadline will not pass, and keeps nothing alive."""
-        self.at = None
-        if self.handle is not None:
-            self.handle.cancel()
-            self.handle = None
 
 
 class UpperLayerProtocol(asyncio.BufferedProtocol):
@@ -104,7 +55,7 @@ class UpperLayerProtocol(asyncio.BufferedProtocol):
         self.loop = asyncio.get_running_loop()
         self.transport: asyncio.Transport | None = None
         self.buffer: ReceiveBuffer | None = None
-        self.socket: socket.socket | None = None
+        self.acknowledger: Acknowledger | None = None
         self.lost: ConnectionLost | None = None
         self.closed = self.loop.create_future()
         self.writers: list[asyncio.Future[None]] = []
@@ -129,8 +80,7 @@ class UpperLayerProtocol(asyncio.BufferedProtocol):
         # A batch buffer is used again once the transport holds nothing of it, so "resume" has to mean "empty".
         # TLS transports take their limit for reached when it is, so that theirs has to be one byte more.
         self.transport.set_write_buffer_limits(high=1 if transport.get_extra_info("sslcontext") else 0, low=0)
-        if TCP_QUICKACK is not None:
-            self.socket = tcp_socket(transport)
+        self.acknowledger = Acknowledger.of(tcp_socket(transport), self.loop)
         self.upper.connected(self.loop.time())
         self.flush()
         self.owner.connected()
@@ -156,10 +106,11 @@ class UpperLayerProtocol(asyncio.BufferedProtocol):
         self.corked = False
         self.flush()
         self.adapt(nbytes)
-        if self.socket is not None and self.upper.mid_message:
-            self.acknowledge_now()
+        mid_message = self.upper.mid_message
+        if self.acknowledger is not None:
+            self.acknowledger.received(now, mid_message)
         # What is held in the middle of a message gets company by the next read; an idle connection keeps nothing.
-        if not (buffer.is_shared and self.upper.mid_message and len(buffer.view) - buffer.filled >= LEAST_ROOM):
+        if not (mid_message and buffer.is_shared and len(buffer.view) - buffer.filled >= LEAST_ROOM):
             self.let_go()
 
     def adapt(self, nbytes: int) -> None:
@@ -184,7 +135,9 @@ class UpperLayerProtocol(asyncio.BufferedProtocol):
         self.artim.cancel()
         self.write_deadline.cancel()
         self.let_go()
-        self.socket = None
+        if self.acknowledger is not None:
+            self.acknowledger.close()
+            self.acknowledger = None
         for event in self.upper.connection_lost():
             self.owner.handle(event)
         self.owner.disconnected(exc)
@@ -281,6 +234,8 @@ class UpperLayerProtocol(asyncio.BufferedProtocol):
         """Lets TCP hold the peer back, for as long as the cause (`BODY`, `QUEUE`, `ANSWERS` or `REPLIES`) lasts."""
         if not self.reading_paused and self.transport is not None and self.lost is None:
             self.transport.pause_reading()
+            if self.acknowledger is not None:
+                self.acknowledger.paused()
         self.reading_paused |= cause
 
     def resume_reading(self, cause: int = BODY) -> None:
@@ -309,16 +264,6 @@ class UpperLayerProtocol(asyncio.BufferedProtocol):
             self.write_deadline.set(self.loop.time() + self.write_timeout)
         else:
             self.owner.write_timed_out()
-
-    def acknowledge_now(self) -> None:
-        """Re-arms quick acknowledgement: the peer's Nagle algorithm waits for it in the middle of a message."""
-        assert self.socket is not None
-        assert TCP_QUICKACK is not None
-        try:
-            self.socket.setsockopt(socket.IPPROTO_TCP, TCP_QUICKACK, 1)
-        except OSError:
-            # The connection is going down; its end is about to be told.
-            self.socket = None
 
     def artim_expired(self) -> None:
         for event in self.upper.handle_timer(self.loop.time()):

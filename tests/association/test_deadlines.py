@@ -23,9 +23,10 @@ from dicomio import (
     sop,
 )
 from dicomio.buffers import SHARED
+from dicomio.deadline import Deadline
 from dicomio.errors import RejectResult
 from dicomio.opening import connect
-from dicomio.protocol import Deadline, UpperLayerProtocol
+from dicomio.protocol import UpperLayerProtocol
 from dicomio.session import Aborted, AssociateRejected, ReleaseRequested, UpperLayer
 from dicomio.testing import connected
 from tests.association.peers import (

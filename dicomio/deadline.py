@@ -1,0 +1,54 @@
+"""Deadlines that are moved often and pass seldom."""
+
+import asyncio
+from collections.abc import Callable
+
+__all__ = ["Deadline"]
+
+
+class Deadline:
+    """A deadline that is moved often and passes seldom: moving it is an assignment, not a timer.
+
+    Args:
+        loop: where the callback runs.
+        passed: called once when the deadline passes.
+    """
+
+    __slots__ = ("at", "handle", "loop", "passed")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, passed: Callable[[], None]) -> None:
+        self.loop = loop
+        self.passed = passed
+        self.at: float | None = None
+        self.handle: asyncio.TimerHandle | None = None
+
+    def set(self, at: float | None) -> None:
+        """Moves the deadline.
+
+        Args:
+            at: loop time in seconds, `None` for never.
+        """
+        self.at = at
+        if at is None or (self.handle is not None and self.handle.when() <= at):
+            return
+        if self.handle is not None:
+            self.handle.cancel()
+        self.handle = self.loop.call_at(at, self.check)
+
+    def check(self) -> None:
+        """Runs when the timer set first has fired; the deadline may have moved since."""
+        self.handle = None
+        if self.at is None:
+            return
+        if self.loop.time() < self.at:
+            self.handle = self.loop.call_at(self.at, self.check)
+            return
+        self.at = None
+        self.passed()
+
+    def cancel(self) -> None:
+        """The deadline will not pass, and keeps nothing alive."""
+        self.at = None
+        if self.handle is not None:
+            self.handle.cancel()
+            self.handle = None
