@@ -48,6 +48,9 @@ WAITING: Final = 8
 # What we have outstanding at most where the peer sets no bound (PS3.7 D.3.3.3).
 UNBOUNDED_WINDOW: Final = 64
 
+# Bytes of small messages that leave together, if they come in one turn of the event loop.
+TOGETHER: Final = 32_768
+
 # Bytes of answers that may wait for the peer to read them while it goes on asking; more than any batch we send.
 UNREAD_ANSWERS: Final = 4_194_304
 
@@ -143,6 +146,11 @@ class DimseProvider(Invoker):
         return (transport.get_extra_info("peercert") or None) if transport is not None else None
 
     @property
+    def is_behind(self) -> bool:
+        """Whether what is sent has to wait for the peer, or for a message that is being sent."""
+        return self.protocol.writing_paused or self.sending is not None
+
+    @property
     def write_queue_size(self) -> int:
         """Bytes waiting to be taken by the peer."""
         return self.protocol.write_queue_size + self.waiting_bytes
@@ -227,6 +235,7 @@ class DimseProvider(Invoker):
             async with asyncio.timeout(self.timeout.release):
                 await self.quiet()
                 if self.upper.state is State.Sta6:
+                    self.write_outbox()
                     self.upper.release()
                     self.protocol.flush()
                 if self.ended is None:
@@ -276,6 +285,7 @@ class DimseProvider(Invoker):
     def confirm_release(self) -> None:
         if self.ended is None and self.upper.state in (State.Sta8, State.Sta9, State.Sta12):
             collision = self.upper.state is State.Sta9
+            self.write_outbox()
             self.upper.confirm_release(self.loop.time())
             self.protocol.flush()
             if not collision:
@@ -304,6 +314,8 @@ class DimseProvider(Invoker):
         """
         if self.ended is None or self.upper.state in ABORTABLE:
             if self.upper.state in ABORTABLE:
+                with suppress(ConnectionLost):
+                    self.write_outbox()
                 self.upper.abort(self.loop.time(), source, reason)
                 self.protocol.flush()
             else:
@@ -340,6 +352,7 @@ class DimseProvider(Invoker):
             pending.fail(error)
         self.pending.clear()
         self.outbox.clear()
+        self.waiting_bytes = 0
         self.check_quiet()
         self.protocol.abandon()
         self.end_serving(error)
@@ -383,18 +396,55 @@ class DimseProvider(Invoker):
         Raises:
             DicomError: the association is gone.
         """
-        if self.ended is not None:
-            raise self.ended.with_traceback(None)
-        if self.upper.state not in SENDING:
-            raise ConnectionLost(f"{self.peer} is ending the association")
+        self.check_sending()
         message = self.upper.message(context_id, command, data)
-        if self.sending is None:
+        if self.sending is None and not self.outbox:
             self.protocol.write(message)
         else:
             self.outbox.append(message)
             self.waiting_bytes += len(message)
+            self.write_outbox()
+        self.hold_back()
+
+    def post_soon(self, context_id: int, command: bytes, data: bytes) -> None:
+        """Sends one of many messages, together with those that follow before others have their turn.
+
+        Args:
+            context_id: presentation context ID.
+            command: its command set, encoded.
+            data: its data set.
+
+        Raises:
+            DicomError: the association is gone.
+        """
+        self.check_sending()
+        message = self.upper.encoded_message(context_id, command, data)
+        if not self.outbox and self.sending is None:
+            self.loop.call_soon(self.write_outbox)
+        self.outbox.append(message)
+        self.waiting_bytes += len(message)
+        if self.waiting_bytes >= TOGETHER:
+            self.write_outbox()
+        self.hold_back()
+
+    def check_sending(self) -> None:
+        """Raises why no message can be sent, if so."""
+        if self.ended is not None:
+            raise self.ended.with_traceback(None)
+        if self.upper.state not in SENDING:
+            raise ConnectionLost(f"{self.peer} is ending the association")
+
+    def write_outbox(self) -> None:
+        """Sends what waits, unless that is for the end of a message that is being sent."""
+        if self.sending is None and self.outbox and self.ended is None:
+            message = b"".join(self.outbox)
+            self.outbox.clear()
+            self.waiting_bytes = 0
+            self.protocol.write(message)
+
+    def hold_back(self) -> None:
+        """Has a peer wait that asks and does not read the answers."""
         if self.waiting_bytes + self.protocol.backlog_size > UNREAD_ANSWERS:
-            # A peer that asks and does not read the answers has to wait.
             self.protocol.pause_reading(ANSWERS)
 
     async def drain(self) -> None:
@@ -405,6 +455,7 @@ class DimseProvider(Invoker):
         """
         # Why the association is over says more than that its connection is gone.
         with suppress(ConnectionLost):
+            self.write_outbox()
             await self.protocol.drain()
         if self.ended is not None:
             raise self.ended.with_traceback(None)
@@ -417,16 +468,14 @@ class DimseProvider(Invoker):
         while self.sending is not None:
             await asyncio.shield(self.sending)
         self.check_open()
+        self.write_outbox()
         self.sending = self.loop.create_future()
         return self.sending
 
     def shared(self, turn: asyncio.Future[None]) -> None:
         """Gives the right of `exclusive` back; what was posted meanwhile goes out."""
         self.sending = None
-        if self.outbox and self.ended is None:
-            self.protocol.write(b"".join(self.outbox))
-        self.outbox.clear()
-        self.waiting_bytes = 0
+        self.write_outbox()
         if not self.protocol.writing_paused:
             self.protocol.resume_reading(ANSWERS)
         turn.set_result(None)

@@ -145,6 +145,18 @@ class Inbound:
         response.responding_to = self.message_id
         self.provider.post(self.context.id, response, data)
 
+    def answer_soon(self, response: bytes, data: bytes) -> None:
+        """Sends one of many responses, together with those that follow before others have their turn.
+
+        Args:
+            response: its command set, encoded.
+            data: its data set.
+
+        Raises:
+            DicomError: the association is gone.
+        """
+        self.provider.post_soon(self.context.id, response, data)
+
     @property
     def receiving(self) -> bool:
         """Whether part of its data set is still to come."""

@@ -250,8 +250,16 @@ class UpperLayer:
         Raises:
             LocalProtocolError: no association stands, or the command is not a valid one.
         """
+        return self.encoded_message(context_id, encode(command), data)
+
+    def encoded_message(self, context_id: int, command: bytes, data: bytes | None = None) -> bytes:
+        """P-DATA request: a whole message, whose command set is encoded already.
+
+        Raises:
+            LocalProtocolError: no association stands.
+        """
         self.step(Event.Evt9)
-        return pack_message(context_id, encode(command), data, self.send_payload)
+        return pack_message(context_id, command, data, self.send_payload)
 
     def command(self, context_id: int, command: Command) -> bytes:
         """P-DATA request for a message whose data set follows by other means: its command, ready to be written.

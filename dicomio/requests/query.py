@@ -17,6 +17,7 @@ from dicomio.requests.base import Request
 from dicomio.sop.models import BY_SOP_CLASS
 from dicomio.threads import in_thread
 from dicomio.wire.commands import Command, CommandField
+from dicomio.wire.commands import encode as encode_command
 
 __all__ = ["FindRequest", "IdentifierRequest", "Progress", "RetrieveRequest"]
 
@@ -108,19 +109,20 @@ class FindRequest(IdentifierRequest):
         sent: matches sent so far.
     """
 
-    __slots__ = ("resumed", "sent", "wanted")
+    __slots__ = ("responses", "resumed", "sent", "wanted")
 
     def __init__(self, inbound: Inbound) -> None:
         super().__init__(inbound)
         self.sent = 0
         self.wanted: frozenset[int] = frozenset()
+        self.responses: dict[int, bytes] = {}
         self.resumed = inbound.provider.loop.time()
 
     async def load(self) -> None:
         await super().load()
         if isinstance(self.loaded, Dataset):
             # Group lengths, which some send along, are no keys either.
-            self.wanted = frozenset(tag for tag in self.loaded.keys() if tag not in NO_KEYS and tag & 0xFFFF)
+            self.wanted = frozenset(int(tag) for tag in self.loaded.keys() if tag not in NO_KEYS and tag & 0xFFFF)
 
     async def send(self, match: Dataset | Mapping[str, Any]) -> None:
         """Sends a match, as yielding it from the handler does; waits where the peer is slower than we are.
@@ -134,23 +136,33 @@ class FindRequest(IdentifierRequest):
             DicomError: the association is over.
         """
         ds = match if isinstance(match, Dataset) else dataset(**match)
-        if self.level and QUERY_RETRIEVE_LEVEL not in ds:
+        tags = set(map(int, ds.keys()))
+        if self.level and QUERY_RETRIEVE_LEVEL not in tags:
             ds = Dataset({**dict(ds.items())})
             ds.QueryRetrieveLevel = self.level
-        response = Command(
-            CommandField.C_FIND_RSP,
-            affected_sop_class_uid=self.sop_class_uid,
-            status=PENDING if self.wanted <= ds.keys() else PENDING_WARNING,
-            has_data_set=True,
-        )
-        self.inbound.answer(response, encode(ds, self.transfer_syntax))
+        data = encode(ds, self.transfer_syntax)
+        self.inbound.answer_soon(self.response(PENDING if self.wanted <= tags else PENDING_WARNING), data)
         self.sent += 1
         await self.pause()
+
+    def response(self, status: int) -> bytes:
+        """The command set of a match, which is the same for all with its status."""
+        encoded = self.responses.get(status)
+        if encoded is None:
+            response = Command(
+                CommandField.C_FIND_RSP,
+                responding_to=self.inbound.message_id,
+                affected_sop_class_uid=self.sop_class_uid,
+                status=status,
+                has_data_set=True,
+            )
+            encoded = self.responses[status] = encode_command(response)
+        return encoded
 
     async def pause(self) -> None:
         """Waits for a slow peer, and lets others have their turn now and then."""
         provider = self.inbound.provider
-        if provider.write_queue_size:
+        if provider.is_behind:
             await provider.drain()
         elif provider.loop.time() - self.resumed < TURN:
             return

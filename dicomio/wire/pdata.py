@@ -179,6 +179,10 @@ def pack_message(context_id: int, command: bytes, data: bytes | None, payload: i
     size = len(command)
     if data is None and size <= payload:
         return HEADERS.pack(P_DATA_TF, size + 6, size + 2, context_id, COMMAND | LAST) + command
+    if data is not None and size <= payload and len(data) <= payload:
+        head = HEADERS.pack(P_DATA_TF, size + 6, size + 2, context_id, COMMAND | LAST)
+        size = len(data)
+        return b"".join((head, command, HEADERS.pack(P_DATA_TF, size + 6, size + 2, context_id, DATA | LAST), data))
     parts = list(pack_fragments(context_id, COMMAND, command, payload))
     if data is not None:
         parts += pack_fragments(context_id, DATA, data, payload)

@@ -97,7 +97,8 @@ class ScriptedPeer:
 
     def handle(self, event: UpperLayerEvent) -> None:
         if isinstance(event, DataReceived):
-            self.data += b"".join(event.chunks)
+            event.chunks = [memoryview(b"".join(event.chunks))]
+            self.data += event.chunks[0]
         if isinstance(event, AssociateRequested) and self.accepting:
             self.accept(event)
         if isinstance(event, AssociateAccepted):
@@ -120,11 +121,13 @@ class ScriptedPeer:
 
     async def hear_data(self) -> bytes:
         """The rest of a data set."""
-        while not (await self.hear(DataReceived)).last:
-            pass
-        data = bytes(self.data)
+        parts: list[memoryview] = []
+        last = False
+        while not last:
+            event = await self.hear(DataReceived)
+            parts, last = parts + event.chunks, event.last
         self.data.clear()
-        return data
+        return b"".join(parts)
 
     async def hear_request(self) -> Command:
         """A request with all of its data set."""
