@@ -288,6 +288,28 @@ def test_combined_datetime_matching(day: str, time: str, expected: bool) -> None
     assert matches(identifier, dataset(StudyDate=day, StudyTime=time), options=COMBINED) is expected
 
 
+@pytest.mark.parametrize(
+    "day, time, expected",
+    [
+        ("20240101", "215959", False),
+        ("20240101", "2200", True),
+        ("20240102", "060059", True),
+        ("20240102", "0601", False),
+    ],
+)
+def test_a_night_begins_and_ends_at_times_that_are_no_range(day: str, time: str, expected: bool) -> None:
+    night = query("STUDY", StudyDate="20240101-20240102", StudyTime="2200-0600")
+    assert matches(night, dataset(StudyDate=day, StudyTime=time), options=COMBINED) is expected
+
+
+@pytest.mark.parametrize(
+    "days, times", [("20240101-20240101", "2200-0600"), ("20240102-20240101", "0600-2200"), ("-", "-")]
+)
+def test_a_night_that_ends_before_it_begins_is_refused(days: str, times: str) -> None:
+    with pytest.raises(InvalidKey, match=r"StudyDate: .* range"):
+        matches(query("STUDY", StudyDate=days, StudyTime=times), dataset(), options=COMBINED)
+
+
 def test_without_negotiation_dates_and_times_are_ranges_of_their_own() -> None:
     identifier = query("STUDY", StudyDate="20060705-20060707", StudyTime="1000-1800")
     assert not matches(identifier, dataset(StudyDate="20060706", StudyTime="0300"))
@@ -316,8 +338,9 @@ def test_several_ranges_are_not_combined() -> None:
 
 def test_worklist_steps_are_combined_too() -> None:
     keys = {"ScheduledProcedureStepStartDate": "20240101-20240103", "ScheduledProcedureStepStartTime": "1200-1000"}
+    assert matches(worklist_query(**keys), worklist_entry(step("MR", "20240102", "1100")), options=COMBINED)
     with pytest.raises(InvalidKey, match="ScheduledProcedureStepStartTime"):
-        matches(worklist_query(**keys), worklist_entry(step()), options=COMBINED)
+        matches(worklist_query(**keys), worklist_entry(step()))
     keys["ScheduledProcedureStepStartTime"] = "1000-1200"
     assert matches(worklist_query(**keys), worklist_entry(step("MR", "20240102", "0300")), options=COMBINED)
     assert not matches(worklist_query(**keys), worklist_entry(step("MR", "20240102", "0300")))

@@ -23,6 +23,7 @@ from dicomio import (
     Application,
     FindRequest,
     Instance,
+    QueryExtension,
     QueryModel,
     Refused,
     RetrieveRequest,
@@ -32,6 +33,7 @@ from dicomio import (
 from dicomio.application import Destinations
 from dicomio.archive.database import Database, load_migrations, migrate
 from dicomio.archive.index import Index
+from dicomio.archive.levels import level_in, refused, unique_keys_above
 from dicomio.archive.objects import FileStore
 from dicomio.archive.recovery import recover
 from dicomio.archive.search import Search, paths_of
@@ -52,6 +54,9 @@ T = TypeVar("T")
 StrPath: TypeAlias = str | os.PathLike[str]
 
 QUERY_MODELS: Final = (PATIENT_ROOT, STUDY_ROOT, PATIENT_STUDY_ONLY)
+# What peers may agree on with the archive: for C-FIND, and for C-MOVE and C-GET, where other bytes mean other things.
+FINDING: Final = QueryExtension(relational=True, combined_datetime=True, fuzzy=True, timezone=True)
+RETRIEVING: Final = QueryExtension(relational=True)
 FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 PIECE: Final = 1 << 20  # bytes copied at a time
 
@@ -104,6 +109,9 @@ class Archive:
         self.app.find(*QUERY_MODELS)(self.answer)
         self.app.get(*QUERY_MODELS)(self.retrieve)
         self.app.move(*QUERY_MODELS)(self.retrieve)
+        for model in QUERY_MODELS:
+            for uid in model:
+                self.app.extend(uid, FINDING if uid == model.find else RETRIEVING)
         if self.worklist is not None:
             self.app.find(WORKLIST)(self.answer)
         self.commitment = CommitmentProvider(self.app, self.not_kept, retrieve_ae_title=ae_title)
@@ -271,15 +279,30 @@ class Archive:
         return search.run(self.database.engine)
 
     async def answer(self, request: FindRequest) -> AsyncGenerator[Dataset, None]:
-        """Finds: the handler for C-FIND."""
+        """Finds, in the way that was agreed on (PS3.4 C.5.1.1): the handler for C-FIND."""
         assert request.model is not None
-        async with aclosing(self.find(request.identifier, request.model)) as answers:
+        agreed, identifier = request.extension, request.identifier
+        if not agreed.timezone and identifier.get("TimezoneOffsetFromUTC"):
+            error = refused("times in a timezone were not negotiated", 0x00080201)
+            tolerate(request, "asked for times in a timezone, which was not negotiated", error)
+        options = MatchOptions(fuzzy_names=agreed.fuzzy, combined_datetime=agreed.combined_datetime)
+        found = self.find(identifier, request.model, options=options, relational=agreed.relational)
+        async with aclosing(found) as answers:
             async for answer in answers:
                 yield answer
 
     async def retrieve(self, request: RetrieveRequest) -> Sequence[Path]:
-        """Finds what to send: the handler for C-GET and C-MOVE."""
+        """Finds what to send: the handler for C-GET and C-MOVE.
+
+        Without agreement on relational retrieval the keys of all levels above have to be there (PS3.4 C.4.2.2.1); many
+        leave them out all the same.
+        """
         assert request.model is not None
+        if not request.extension.relational:
+            try:
+                unique_keys_above(request.identifier, request.model, level_in(request.identifier, request.model))
+            except Refused as error:
+                tolerate(request, "retrieved without the unique keys of all levels above", error)
         return await self.instances(request.identifier, request.model)
 
     async def instances(self, identifier: Dataset, model: QueryModel = STUDY_ROOT) -> Sequence[Path]:
@@ -293,6 +316,13 @@ class Archive:
             Refused: it does not say it so.
         """
         return [self.objects.path(key) for key in await paths_of(self.database.engine, identifier, model)]
+
+
+def tolerate(request: FindRequest | RetrieveRequest, what: str, error: Refused) -> None:
+    """Notes what the peer does without agreement on it; refuses it where the association is strict."""
+    if request.association.upper.strict:
+        raise error
+    request.association.upper.messages.note(what)
 
 
 def lock(descriptor: int) -> bool:

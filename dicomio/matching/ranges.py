@@ -26,7 +26,7 @@ def parse_temporal(element: DataElement, value: Any, options: MatchOptions) -> K
         return parse_datetime(element, text, sides or (text, text), options)
     if element.VR == "DA" and sides is None:
         return Single(bound(element, text, date_span)[0], "DA")
-    return parse_range(element, text, sides or (text, text))
+    return checked_range(element, text, parse_range(element, sides or (text, text)))
 
 
 def bound(element: DataElement, text: str, span: Callable[[str], Span | None]) -> Span:
@@ -37,12 +37,12 @@ def bound(element: DataElement, text: str, span: Callable[[str], Span | None]) -
     return found
 
 
-def parse_range(element: DataElement, text: str, sides: tuple[str, str]) -> Range:
+def parse_range(element: DataElement, sides: tuple[str, str]) -> Range:
     """A range of dates or of times."""
     span = date_span if element.VR == "DA" else time_span
     low = bound(element, sides[0], span)[0] if sides[0] else None
     high = bound(element, sides[1], span)[1] if sides[1] else None
-    return checked_range(element, text, Range(low, high, element.VR))
+    return Range(low, high, element.VR)
 
 
 def checked_range(element: DataElement, text: str, found: Range) -> Range:
@@ -93,11 +93,11 @@ def combined_ranges(elements: Mapping[BaseTag, DataElement]) -> list[CombinedRan
 
 
 def single_range(element: DataElement) -> Range | None:
-    """The range that a date or a time is, `None` when it is none, or several."""
+    """The range that a date or a time is, `None` when it is none, or several; it may end before it begins."""
     values = raw_values(element)
     text = str(values[0]).strip(" \0") if len(values) == 1 else ""
     sides = split_range(text, element.VR)
-    return None if sides is None else parse_range(element, text, sides)
+    return None if sides is None else parse_range(element, sides)
 
 
 def open_ends(found: Range) -> tuple[bool, bool]:
@@ -112,4 +112,6 @@ def combined_range(date: DataElement, time: DataElement) -> CombinedRange | None
         return None
     low = None if days.low is None or times.low is None else days.low + times.low
     high = None if days.high is None or times.high is None else days.high + times.high
-    return CombinedRange(date.tag, time.tag, Range(low, high, "DT"))
+    # From the evening of one day to the morning of another the time alone ends before it begins.
+    found = checked_range(date, f"{date.value} {time.value}", Range(low, high, "DT"))
+    return CombinedRange(date.tag, time.tag, found)

@@ -18,11 +18,12 @@ from sqlalchemy import event
 from dicomio import PATIENT_ROOT, STUDY_ROOT, Instance, Refused, dataset, query
 from dicomio.archive import Archive
 from dicomio.archive.attributes import level_of
-from dicomio.matching import InvalidKey, matches
+from dicomio.matching import InvalidKey, MatchOptions, matches
 from dicomio.sop import CTImageStorage, MRImageStorage
 from dicomio.testing import connected
 from tests.archive.objects import collected, ct, uid
 
+BASELINE = MatchOptions()
 LEVELS = PATIENT_ROOT.levels
 UNIQUE = {
     "PATIENT": "PatientID",
@@ -147,10 +148,10 @@ class Oracle:
             found.NumberOfSeriesRelatedInstances = len(series)
         return found
 
-    def find(self, identifier: Dataset, level: str) -> list[Dataset]:
+    def find(self, identifier: Dataset, level: str, options: MatchOptions = BASELINE) -> list[Dataset]:
         """The candidates that match by the keys that are of this level or above."""
         supported = Dataset({tag: identifier[tag] for tag in identifier.keys() if self.supports(tag, level)})
-        return [candidate for candidate in self.candidates[level] if matches(supported, candidate)]
+        return [candidate for candidate in self.candidates[level] if matches(supported, candidate, options=options)]
 
     def supports(self, tag: BaseTag, level: str) -> bool:
         keyword = keyword_for_tag(tag)
@@ -166,9 +167,9 @@ class Both:
     def __init__(self, runner: asyncio.Runner, archive: Archive, oracle: Oracle) -> None:
         self.runner, self.archive, self.oracle = runner, archive, oracle
 
-    def find(self, identifier: Dataset) -> list[Dataset]:
+    def find(self, identifier: Dataset, options: MatchOptions | None = None) -> list[Dataset]:
         """What the archive answers."""
-        return self.runner.run(collected(self.archive.find(identifier, PATIENT_ROOT, relational=True)))
+        return self.runner.run(collected(self.archive.find(identifier, PATIENT_ROOT, options=options, relational=True)))
 
 
 @pytest.fixture(scope="module")
@@ -240,17 +241,20 @@ def identifiers(draw: st.DrawFn) -> Dataset:
     return query(level, **{UNIQUE[level]: ""} | keys)
 
 
-@given(identifiers())
-def test_sql_and_matching_find_the_same(both: Both, identifier: Dataset) -> None:
+AGREED = st.builds(MatchOptions, fuzzy_names=st.booleans(), combined_datetime=st.booleans())
+
+
+@given(identifiers(), AGREED)
+def test_sql_and_matching_find_the_same(both: Both, identifier: Dataset, options: MatchOptions) -> None:
     level = identifier.QueryRetrieveLevel
     try:
-        expected = both.oracle.find(identifier, level)
+        expected = both.oracle.find(identifier, level, options)
     except InvalidKey:
         with pytest.raises(Refused):
-            both.find(identifier)
+            both.find(identifier, options)
         return
     unique = UNIQUE[level]
-    found = Counter(str(answer.get(unique, "")) for answer in both.find(identifier))
+    found = Counter(str(answer.get(unique, "")) for answer in both.find(identifier, options))
     assert found == Counter(str(candidate.get(unique, "")) for candidate in expected)
 
 

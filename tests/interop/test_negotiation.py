@@ -1,5 +1,6 @@
 """Extended negotiation, common extended negotiation and roles with pynetdicom (PS3.7 D.3.3.4 to D.3.3.6)."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,8 +20,10 @@ from dicomio import (
     serve,
     sop,
 )
+from dicomio.archive import Archive
 from dicomio.extensions import Extension
 from dicomio.sop import STUDY_ROOT, CTImageStorage, Verification
+from tests.archive.objects import ct
 from tests.interop.agreeing import pynetdicom_scp, pynetdicom_scu
 from tests.interop.ours import HOST
 
@@ -76,6 +79,36 @@ async def test_pynetdicom_proposes_queries_beyond_the_baseline(proposed: bytes, 
         )
     assert found == ([0], {FIND: answered})
     assert seen == [QueryExtension.decode(answered)]
+
+
+@pytest.mark.parametrize(
+    "proposed, answered, found",
+    [
+        (None, None, [0xA900]),
+        (b"\x01", b"\x01", [0xFF00, 0xFF00, 0]),
+        (b"\x00", b"\x00", [0xA900]),
+        (b"\x01\x01\x01\x01\x01", b"\x01\x01\x01\x01\x00", [0xFF00, 0xFF00, 0]),
+        (b"\x00\x00\x01", b"\x00\x00\x01", [0xA900]),
+    ],
+)
+async def test_pynetdicom_queries_the_archive_as_was_agreed_on(
+    tmp_path: Path, proposed: bytes | None, answered: bytes | None, found: list[int]
+) -> None:
+    archive = Archive(tmp_path, fsync=False)
+    images = query("IMAGE", SOPInstanceUID="", PatientName="")
+    async with serve(archive.app, HOST, 0) as server:
+        for number in (1, 2):
+            await archive.add(ct(number))
+        statuses, agreed = await pynetdicom_scu(
+            server.port,
+            FIND,
+            ext_neg=[extended(FIND, proposed)] if proposed is not None else [],
+            use=lambda association: (
+                [status.Status for status, _ in association.send_c_find(images, FIND)],
+                association.acceptor.sop_class_extended,
+            ),
+        )
+    assert (statuses, agreed) == (found, {FIND: answered} if answered is not None else {})
 
 
 async def test_pynetdicom_proposes_what_is_not_known_here() -> None:
