@@ -18,27 +18,14 @@ from dicomio import sop, suboperations
 from dicomio.admission import Access, Admission, Proposal
 from dicomio.association import Association
 from dicomio.config import Address, Limits, PresentationContext, Role, Timeout, checked_ae_title, checked_uid
-from dicomio.errors import Refused, StatusError
+from dicomio.errors import AssociationReleased, Refused, StatusError
 from dicomio.extensions import Extension, responder
 from dicomio.gate import Context
 from dicomio.negotiation import Supported
 from dicomio.opening import USUAL, connect
 from dicomio.operations import Inbound
 from dicomio.profiles import Peer
-from dicomio.requests import (
-    ActionRequest,
-    CreateRequest,
-    DeleteRequest,
-    EchoRequest,
-    EventReport,
-    FindRequest,
-    GetRequest,
-    Request,
-    RetrieveRequest,
-    SetRequest,
-    StoreRequest,
-    UnknownRequest,
-)
+from dicomio.requests import REQUEST_TYPES, Request, StoreRequest, UnknownRequest
 from dicomio.server import DEFAULT_PORT, address_of, run, say_listening, serve
 from dicomio.services import normalized, query, retrieve
 from dicomio.services.reply import answer, respond
@@ -67,19 +54,6 @@ STANDARD_STORAGE: Final = "standard storage SOP classes"
 ANY: Final = "*"
 STORAGE: Final = frozenset(sop.STORAGE)
 
-REQUEST_TYPES: Mapping[int, type[Request]] = {
-    CommandField.C_ECHO_RQ: EchoRequest,
-    CommandField.C_STORE_RQ: StoreRequest,
-    CommandField.C_FIND_RQ: FindRequest,
-    CommandField.C_GET_RQ: RetrieveRequest,
-    CommandField.C_MOVE_RQ: RetrieveRequest,
-    CommandField.N_EVENT_REPORT_RQ: EventReport,
-    CommandField.N_GET_RQ: GetRequest,
-    CommandField.N_SET_RQ: SetRequest,
-    CommandField.N_ACTION_RQ: ActionRequest,
-    CommandField.N_CREATE_RQ: CreateRequest,
-    CommandField.N_DELETE_RQ: DeleteRequest,
-}
 NORMALIZED: Final = tuple(CommandField(field) for field in REQUEST_TYPES if CommandField(field).name.startswith("N_"))
 # What a handler that fails is answered with where no status is mapped to its exception: "unable to process" of the
 # service class (PS3.4 C.4), or Processing Failure.
@@ -128,6 +102,8 @@ class Application:
         self.admission = Admission(self.supported, access or Access(), window)
         self.connect_hooks: list[Handler] = []
         self.close_hooks: list[Handler] = []
+        self.release_hooks: list[Handler] = []
+        self.abort_hooks: list[Handler] = []
         self.unknown_handler: Handler | None = None
         self.background: set[asyncio.Task[None]] = set()
 
@@ -337,6 +313,16 @@ class Application:
         self.close_hooks.append(awaitable(func))
         return func
 
+    def on_release(self, func: F) -> F:
+        """Registers a function that gets each association that has been released, by either side (PS3.8 7.2)."""
+        self.release_hooks.append(awaitable(func))
+        return func
+
+    def on_abort(self, func: F) -> F:
+        """Registers a function that gets each association that ended otherwise: aborted by either side, or lost."""
+        self.abort_hooks.append(awaitable(func))
+        return func
+
     def on_connect(self, func: F) -> F:
         """Registers a function that gets each `Association` when a peer has connected, before it asks for anything."""
         self.connect_hooks.append(awaitable(func))
@@ -391,7 +377,8 @@ class Application:
 
     def closed(self, association: Association) -> None:
         """Runs the hooks for an association that is over."""
-        for hook in self.close_hooks:
+        released = isinstance(association.ended, AssociationReleased)
+        for hook in (*(self.release_hooks if released else self.abort_hooks), *self.close_hooks):
             self.spawn(self.run_hook(hook, association))
 
     async def run_hook(self, hook: Handler, association: Association) -> None:

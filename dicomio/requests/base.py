@@ -29,15 +29,19 @@ class Request:
     Attributes:
         association: the association it came on.
         command: its command set (PS3.7 9.3, 10.3).
+        status: what it is answered with in a loop over `Association.requests`, where that is not Success.
+        comment: Error Comment, likewise.
     """
 
-    __slots__ = ("after_calls", "association", "command", "inbound")
+    __slots__ = ("after_calls", "association", "command", "comment", "inbound", "status")
 
     def __init__(self, inbound: Inbound) -> None:
         self.inbound = inbound
         self.association: Association = inbound.provider  # type: ignore[assignment]  # providers are associations
         self.command: Command = inbound.command
         self.after_calls: list[Callable[[], Awaitable[None]]] = []
+        self.status: int | None = None
+        self.comment = ""
 
     def __repr__(self) -> str:
         return f"<{self.command.name} {self.inbound.message_id} from {self.peer}>"
