@@ -6,6 +6,7 @@ without being built, and both the number of steps and the bytes of what is kept 
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from struct import Struct
 from typing import Final, NamedTuple, TypeAlias
@@ -24,8 +25,9 @@ Value: TypeAlias = str | list[int | float] | list["Fields"]
 # A value representation and what goes with it.
 Field: TypeAlias = tuple[str, Value]
 Fields: TypeAlias = dict[str, Field]
-# Tag and VR of an element, where its value begins, where it ends, delimiter included, and whether there is one.
-Element: TypeAlias = tuple[int, str, int, int, bool]
+# Tag and VR of an element, where its value begins, where it ends, delimiter included, whether there is one, and whether
+# the VR is that of the dictionary where the file says UN.
+Element: TypeAlias = tuple[int, str, int, int, bool, bool]
 
 UNDEFINED: Final = 0xFFFFFFFF
 ITEM: Final = 0xFFFEE000
@@ -187,7 +189,7 @@ class Walker:
                 if vr in SHORT_VRS and position + 8 + length <= end and group <= LAST_GROUP:
                     start, position = position + 8, position + 8 + length
                     if number and not group & 1 and length <= MOST_VALUE:
-                        yield group << 16 | number, SHORT_VRS[vr], start, position, False
+                        yield group << 16 | number, SHORT_VRS[vr], start, position, False, False
                     self.steps += 1
                     if self.steps > MOST_STEPS:
                         raise InvalidInstance(TOO_MANY)
@@ -197,12 +199,30 @@ class Walker:
             tag, vr, length, start = self.head(position, end, implicit)
             if tag > LAST:
                 return
-            undefined = length == UNDEFINED
-            position = self.skip(start, end, implicit or vr == b"UN", in_item=False) if undefined else start + length
+            undefined, unknown = length == UNDEFINED, vr == b"UN"
+            if undefined:
+                with self.as_unknown(unknown):
+                    position = self.skip(start, end, implicit or unknown, in_item=False)
+            else:
+                position = start + length
             if position > end:
                 raise InvalidInstance(f"({tag >> 16:04X},{tag & 0xFFFF:04X}) is longer than what it is in")
             if tag & 0xFFFF and not tag & 0x10000 and position - start <= MOST_VALUE:
-                yield tag, vr.decode("ascii") or known_vr(tag), start, position, undefined
+                known = known_vr(tag) if unknown or not vr else vr.decode("ascii")
+                yield tag, known, start, position, undefined, unknown
+
+    @contextmanager
+    def as_unknown(self, unknown: bool) -> Iterator[None]:
+        """Reads what is in an element of VR UN.
+
+        PS3.5 6.2.2: "encoded in Little Endian byte ordering with Implicit VR encoding, irrespective of the current
+        Transfer Syntax".
+        """
+        little, self.little = self.little, self.little or unknown
+        try:
+            yield
+        finally:
+            self.little = little
 
     def is_padding(self, position: int, end: int) -> bool:
         """Whether only a few zeros are left, as some append to a data set."""
@@ -239,17 +259,27 @@ class Walker:
 
     def fill(self, found: Fields, start: int, end: int, implicit: bool, depth: int) -> None:
         """Adds the values that are kept: not too many, not too deep."""
-        for tag, vr, first, last, undefined in self.elements(start, end, implicit):
+        for tag, vr, first, last, undefined, unknown in self.elements(start, end, implicit):
             if self.kept + last - first > MOST_KEPT:
                 continue
-            if vr == "SQ":
-                last_item = last - 8 if undefined else last
-                value: Value | None = self.items(first, last_item, implicit, depth - 1) if depth else None
+            value: Value | None = None
+            if unknown:
+                # Where it is not what the dictionary says it stays what it was: unknown.
+                with self.as_unknown(True), suppress(InvalidInstance):
+                    value = self.known(tag, vr, first, last, undefined, True, depth)
             else:
-                value = None if undefined else self.value(tag, vr, first, last - first)
+                value = self.known(tag, vr, first, last, undefined, implicit, depth)
             if value is not None:
                 self.kept += last - first
                 found[f"{tag:08X}"] = vr, value
+
+    def known(
+        self, tag: int, vr: str, start: int, end: int, undefined: bool, implicit: bool, depth: int
+    ) -> Value | None:
+        """A value, or items; `None` for what is not kept."""
+        if vr == "SQ":
+            return self.items(start, end - 8 if undefined else end, implicit, depth - 1) if depth else None
+        return None if undefined else self.value(tag, vr, start, end - start)
 
     def value(self, tag: int, vr: str, start: int, size: int) -> Value | None:
         """A value as plain text or numbers; `None` where it is bulk data."""

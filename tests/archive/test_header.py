@@ -27,6 +27,7 @@ from dicomio.sop import (
 
 DATA = Path(pydicom.__file__).parent / "data"
 SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian]
+UNDEFINED = 0xFFFFFFFF
 UIDS = {"StudyInstanceUID": "1.2", "SeriesInstanceUID": "1.3"}
 
 
@@ -190,6 +191,46 @@ def test_texts_are_decoded_by_their_character_set(file: Path, charset: str, name
     ds = dataset(**UIDS, PatientName=name, SpecificCharacterSet=charset.split("\\"))
     fields = read(file, encode(ds, ExplicitVRLittleEndian))
     assert fields["00100010"] == ("PN", name)
+
+
+def as_unknown(ds: Dataset, *, little: bool = True, undefined: bool = False) -> bytes:
+    """A data set in Explicit VR, all of its elements UN; sequences of undefined length where that is wanted."""
+    found = b""
+    for each in ds:
+        each.is_undefined_length = undefined and each.VR == "SQ"
+        value = encode(Dataset({each.tag: each}), ImplicitVRLittleEndian)[8:]
+        length = UNDEFINED if each.is_undefined_length else len(value)
+        layout = "<HH2sHI" if little else ">HH2sHI"
+        found += struct.pack(layout, each.tag.group, each.tag.element, b"UN", 0, length) + value
+    return found
+
+
+KNOWN = dataset(
+    **UIDS,
+    SpecificCharacterSet="ISO_IR 100",
+    PatientName="Müller^Jürgen",
+    Rows=512,
+    FrameIncrementPointer=0x00181063,
+    PatientWeight=70.5,
+    ProcedureCodeSequence=[{"CodeValue": "C1", "CodeMeaning": "Schädel"}, {"CodeValue": "C2"}],
+)
+
+
+@pytest.mark.parametrize("undefined", [False, True])
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ExplicitVRBigEndian])
+def test_what_is_unknown_to_the_sender_is_read_as_the_dictionary_says(file: Path, syntax: str, undefined: bool) -> None:
+    data = as_unknown(KNOWN, little=syntax == ExplicitVRLittleEndian, undefined=undefined)
+    assert read(file, data, syntax) == read(file, encode(KNOWN, syntax), syntax)
+
+
+@pytest.mark.parametrize("value", [b"\0" * 20, b"x" * 20, ITEM + b"x" * 20, LONG_ITEM, b"\xff\xff\xff\xff"])
+def test_what_is_not_what_the_dictionary_says_stays_unknown(file: Path, value: bytes) -> None:
+    fields = read(file, head(0x00081032, b"UN", len(value)) + value + WHERE)
+    assert set(fields) == {"0020000D", "0020000E"}
+
+
+def test_a_private_element_that_is_unknown_is_passed_over(file: Path) -> None:
+    assert set(read(file, head(0x00091001, b"UN", 4) + bytes(4) + WHERE)) == {"0020000D", "0020000E"}
 
 
 @pytest.mark.parametrize("charset", [b"", b"ISO_IR 999 ", b"ISO 2022 IR 87\\\\", b"\xff\xfe"])

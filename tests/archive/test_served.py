@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom.dataelem import DataElement
 
 import dicomio
 from dicomio import (
@@ -23,7 +24,8 @@ from dicomio import (
     query,
 )
 from dicomio.archive import Archive
-from dicomio.sop import PATIENT_STUDY_ONLY, CTImageStorage
+from dicomio.datasets import encode
+from dicomio.sop import PATIENT_STUDY_ONLY, CTImageStorage, ExplicitVRLittleEndian
 from dicomio.testing import connected
 from dicomio.wire.items import AsyncOperationsWindow
 from tests.archive.objects import collected, ct, uid
@@ -120,6 +122,18 @@ async def test_an_object_without_study_is_refused(archive: Archive, peer: Associ
         await peer.store(ct(StudyInstanceUID=None))
     assert caught.value.status == 0xA900
     assert files(archive) == []
+
+
+async def test_an_object_whose_sender_did_not_know_what_its_elements_are_is_kept(
+    archive: Archive, peer: Association
+) -> None:
+    plain = ct().dataset()
+    unknown = [DataElement(each.tag, "UN", str(each.value).encode()) for each in plain if each.VR in ("UI", "PN")]
+    plain.update({each.tag: each for each in unknown})
+    data = encode(plain, ExplicitVRLittleEndian)
+    await store(peer, Instance.from_bytes(CTImageStorage, uid(1, 1, 1), ExplicitVRLittleEndian, data))
+    (answer,) = await peer.find(query("STUDY", StudyInstanceUID=uid(1), PatientName="doe*"))
+    assert answer.PatientName == "Doe^Number1"
 
 
 async def test_a_peer_that_is_lost_in_the_middle_leaves_nothing(archive: Archive) -> None:
