@@ -101,8 +101,8 @@ class Recorder:
             await asyncio.wait(self.relays)
         await in_thread(os.close, self.descriptor)
 
-    async def wait_ended(self, count: int) -> None:
-        """Returns when so many connections have been passed on and are over."""
+    async def wait_ended(self, count: float) -> None:
+        """Returns when so many connections have been passed on and are over; with `math.inf` never."""
         changed = asyncio.Event()
         self.ended = changed.set
         while self.connections - len(self.relays) < count:

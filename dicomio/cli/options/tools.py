@@ -87,6 +87,24 @@ TOOLS: Final = (
         failure="the port cannot be listened on",
     ),
     Tool(
+        "dissect",
+        "Prints the DICOM associations in a network capture: PDUs, contexts, commands, statuses and times.",
+        results="what was said, association by association; with --json each PDU, message and data set",
+        failure="the capture cannot be read, or an object in it could not be written",
+    ),
+    Tool(
+        "record",
+        "Passes associations on to a peer, and records them in a capture (pcapng).",
+        serves=True,
+        failure="the port cannot be listened on, or the capture cannot be written",
+    ),
+    Tool(
+        "replay",
+        "Plays one side of the associations in a capture to a live peer, and compares what that says.",
+        results="each difference from the capture",
+        failure="there were differences, or the capture cannot be played",
+    ),
+    Tool(
         "completion",
         "Prints a script that completes command lines of dicomio in a shell.",
         results="the script, for a start-up file of the shell to load",
