@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from argparse import SUPPRESS, ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import SUPPRESS, Action, ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from importlib import import_module
 from itertools import islice
@@ -104,6 +104,15 @@ def guarded(func: Run, args: Namespace, output: Output) -> int:
         return REFUSED
 
 
+class Printing(Action):
+    """Prints what the function says that is the constant of an option, and ends."""
+
+    def __call__(self, parser: ArgumentParser, *_: object) -> None:
+        function: Callable[[], str] = self.const
+        sys.stdout.write(function())
+        parser.exit()
+
+
 class Parser(ArgumentParser):
     """An argument parser that raises instead of exiting."""
 
@@ -189,6 +198,8 @@ def keywords(option: Option) -> dict[str, Any]:
         return {"action": "help"}
     if option.action == "version":
         return {"action": "version", "version": f"dicomio {__version__}"}
+    if option.action == "print":
+        return {"action": Printing, "nargs": 0, "const": option.const}
     if option.value:
         action = option.action or "store"
         return {"action": action, "dest": option.attribute, "metavar": option.value, "type": option.convert}

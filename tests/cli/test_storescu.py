@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from dicomio import Application, AssociationAborted, Instance, Limits, Refused, StoreRequest
-from dicomio.cli.plan import MOST_CONTEXTS, batches_of, contexts_for
+from dicomio.cli.plan import MOST_CONTEXTS, Rules, batches_of, contexts_for
 from dicomio.sop import (
     CTImageStorage,
     DeflatedExplicitVRLittleEndian,
@@ -366,7 +366,7 @@ def instance_of(sop_class: str, transfer_syntax: str) -> Instance:
 
 
 def test_each_transfer_syntax_has_a_context_of_its_own() -> None:
-    batches = batches_of([instance_of("1.2", JPEGBaseline8Bit), instance_of("1.2", RLELossless)], None)
+    batches = batches_of([instance_of("1.2", JPEGBaseline8Bit), instance_of("1.2", RLELossless)], Rules())
     (batch,) = batches
     alone = [context.transfer_syntaxes for context in batch.contexts]
     assert (JPEGBaseline8Bit,) in alone
@@ -376,7 +376,7 @@ def test_each_transfer_syntax_has_a_context_of_its_own() -> None:
 
 def test_more_contexts_than_one_association_has() -> None:
     instances = [instance_of(f"1.2.{number}", ExplicitVRLittleEndian) for number in range(MOST_CONTEXTS)]
-    batches = batches_of(instances, None)
+    batches = batches_of(instances, Rules())
     assert [len(batch.instances) for batch in batches] == [MOST_CONTEXTS // 2] * 2
     assert all(len(batch.contexts) == MOST_CONTEXTS for batch in batches)
 
@@ -404,5 +404,5 @@ def test_many_kinds_of_objects_are_sent(tool: Tool, sample: Sample, tmp_path: Pa
 
 
 def test_implicit_only_proposes_nothing_else() -> None:
-    (context,) = contexts_for("1.2", JPEGBaseline8Bit, (ImplicitVRLittleEndian,))
+    (context,) = contexts_for("1.2", JPEGBaseline8Bit, Rules((ImplicitVRLittleEndian,)))
     assert context.transfer_syntaxes == (ImplicitVRLittleEndian,)

@@ -71,7 +71,8 @@ class Option:
             By default the long spelling.
         const: the value that an option without a value stands for.
         default: the value where the option is not given.
-        action: what argparse does, where that is not to store a value; `append` collects those of several options.
+        action: what argparse does, where that is not to store a value; `append` collects those of several options,
+            `print` prints what the function says that is the `const`, and ends.
         words: how many words its value has.
         choices: the only values there are.
     """

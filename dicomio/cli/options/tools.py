@@ -11,6 +11,7 @@ __all__ = [
     "ALL",
     "ARCHIVE",
     "CONNECTION",
+    "DCMSEND",
     "EVENTS",
     "FIND",
     "GENERAL",
@@ -22,6 +23,7 @@ __all__ = [
     "OUTPUT",
     "QUERIES",
     "QUERY",
+    "REFUSED",
     "REPEATED",
     "RETRIEVE",
     "SCP",
@@ -32,6 +34,7 @@ __all__ = [
     "SERVE",
     "SHUTDOWN",
     "STORE",
+    "STORESCU",
     "SYNTAX",
     "TESTING",
     "TOOLS",
@@ -50,8 +53,21 @@ TOOLS: Final = (
         failure="the peer or the network said no, or some objects were not stored",
     ),
     Tool(
+        "dcmsend",
+        "Sends DICOM files to a peer (C-STORE), the simple way.",
+        results="each failure; with --json each file: path, UIDs, status and error",
+        failure="the peer or the network said no, or some objects were not stored",
+    ),
+    Tool(
         "storescp",
         "Receives DICOM objects and writes them to files (Storage and Verification SCP).",
+        serves=True,
+        results="nothing; with --json each object: path, UIDs and peer",
+        failure="the port cannot be listened on",
+    ),
+    Tool(
+        "dcmrecv",
+        "Receives DICOM objects and writes them to files, the simple way (Storage and Verification SCP).",
         serves=True,
         results="nothing; with --json each object: path, UIDs and peer",
         failure="the port cannot be listened on",
@@ -119,14 +135,16 @@ TOOLS: Final = (
 )
 
 ALL: Final = tuple(tool.name for tool in TOOLS)
-STORE: Final = ("storescu",)
+STORESCU: Final = ("storescu",)
+DCMSEND: Final = ("dcmsend",)
+STORE: Final = (*STORESCU, *DCMSEND)
 FIND: Final = ("findscu",)
 MOVE: Final = ("movescu",)
 RETRIEVE: Final = ("movescu", "getscu")
 QUERIES: Final = (*FIND, *RETRIEVE)
 REPEATED: Final = ("echoscu", "storescu")
-SCUS: Final = (*REPEATED, *QUERIES, "termscu")
-SCP: Final = ("storescp",)
+SCUS: Final = (*REPEATED, *DCMSEND, *QUERIES, "termscu")
+SCP: Final = ("storescp", "dcmrecv")
 ARCHIVE: Final = ("qrscp",)
 SERVE: Final = ("serve",)
 SHUTDOWN: Final = (*SCP, *ARCHIVE)
@@ -144,6 +162,7 @@ TESTING: Final = "options for testing peers"
 EVENTS: Final = "event options"
 IDENTITY: Final = "user identity options"
 SECURITY: Final = "TLS options"
+REFUSED: Final = "options of the classic tool that are refused, and why"
 
 # In the order in which the help has them.
 GROUPS: Final = (
@@ -158,4 +177,5 @@ GROUPS: Final = (
     OUTPUT,
     EVENTS,
     TESTING,
+    REFUSED,
 )

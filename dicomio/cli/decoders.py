@@ -1,0 +1,20 @@
+"""Which transfer syntaxes objects can be converted from: `--list-decoders`."""
+
+from pydicom.uid import UID, AllTransferSyntaxes
+
+from dicomio.datasets import convertible
+from dicomio.sop import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+__all__ = ["list_decoders"]
+
+NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
+
+
+def list_decoders() -> str:
+    """The transfer syntaxes that can be read here and now."""
+    lines = ["Transfer syntaxes supported natively:", *(f"- {UID(uid).name}" for uid in NATIVE)]
+    lines += ["", "Transfer syntaxes supported by decoders:"]
+    for uid in AllTransferSyntaxes:
+        if uid not in NATIVE and convertible(uid, (ExplicitVRLittleEndian,)):
+            lines.append(f"- {uid.name}")
+    return "\n".join(lines) + "\n"
