@@ -90,20 +90,26 @@ class Runner:
 
     Args:
         to_stderr: what they print on stdout goes to stderr.
+        one_by_one: never two at once.
     """
 
-    def __init__(self, *, to_stderr: bool) -> None:
+    def __init__(self, *, to_stderr: bool, one_by_one: bool = False) -> None:
         self.stdout = 2 if to_stderr else None
         self.loop = asyncio.get_running_loop()
-        self.slots = asyncio.Semaphore(MOST_RUNNING)
+        self.slots = asyncio.Semaphore(1 if one_by_one else MOST_RUNNING)
         self.running: set[asyncio.Future[None]] = set()
 
-    async def start(self, arguments: Sequence[str]) -> None:
-        """Starts a command; waits first where too many are running."""
+    async def start(self, arguments: Sequence[str]) -> "asyncio.Future[None]":
+        """Starts a command; waits first where too many are running.
+
+        Returns:
+            A future that is done when the command has ended.
+        """
         await self.slots.acquire()
         future = self.loop.create_future()
         self.running.add(future)
         threading.Thread(target=self.run, args=(arguments, future), daemon=True).start()
+        return future
 
     def run(self, arguments: Sequence[str], future: "asyncio.Future[None]") -> None:
         """Runs a command to its end; in a thread."""

@@ -51,6 +51,7 @@ def server_tls(args: Namespace) -> ssl.SSLContext | None:
             key,
             password=password_of(args),
             ca=trusted,
+            crl=getattr(args, "add_crl_file", None) or (),
             required=wanted == "require",
             profile=args.tls_profile or tls.Profile.NON_DOWNGRADING,
         )

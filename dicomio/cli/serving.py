@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from dicomio import Address, Application, Limits, Server, Timeout, serve
@@ -36,6 +37,9 @@ def serve_application(app: Application, args: Namespace, output: Output) -> int:
         response=args.dimse_timeout,
         idle=args.dimse_timeout or IDLE,
     )
+    writing = getattr(args, "socket_timeout", None)
+    if writing is not None:
+        timeout = replace(timeout, write=writing or None)
     limits = Limits(max_pdu=args.max_pdu, associations=args.max_associations)
 
     def make(port: int, *, shared: bool) -> Server:

@@ -2,28 +2,22 @@
 
 import asyncio
 import logging
-import secrets
 from argparse import Namespace
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from dicomio import (
-    Application,
-    AssociationRejected,
-    Instance,
-    Proposal,
-    Refused,
-    Status,
-    StoreRequest,
-)
+from dicomio import Application, AssociationRejected, Proposal, Refused, Status, StoreRequest
 from dicomio.cli.errors import UsageError
+from dicomio.cli.facts import Facts
 from dicomio.cli.hooks import Hook, Runner, values_for
+from dicomio.cli.modalities import prefix_of
 from dicomio.cli.output import Output
+from dicomio.cli.receiving import Receiver, drop, publish, who
 from dicomio.cli.serving import serve_application
-from dicomio.cli.studies import Facts, Studies, Study, facts_of
-from dicomio.datasets import safe_name
+from dicomio.cli.studies import Studies, Study, rename
+from dicomio.threads import in_thread
 
 __all__ = ["StoreSCP", "run"]
 
@@ -39,7 +33,7 @@ def run(args: Namespace, output: Output) -> int:
     return serve_application(scp.application(), args, output)
 
 
-class StoreSCP:
+class StoreSCP(Receiver):
     """The receiver.
 
     Raises:
@@ -47,27 +41,21 @@ class StoreSCP:
     """
 
     def __init__(self, args: Namespace, output: Output) -> None:
-        self.args = args
-        self.output = output
-        self.root = Path(args.output_directory or ".").absolute()
-        self.on_reception = hook("-xcr", args.exec_on_reception, "#p #f #a #c #r")
+        self.on_reception = hook("-xcr", args.exec_on_reception, "#a #c #r" if args.ignore else "#p #f #a #c #r")
         self.on_study = hook("-xcs", args.exec_on_eostudy, "#p #a #c #r")
-        self.by_study = Studies.wanted(args)
-        if args.eostudy_timeout is not None and not self.by_study:
+        by_study = Studies.wanted(args)
+        if args.eostudy_timeout is not None and not by_study:
             raise UsageError("option -tos needs one of -ss, -su, -sp and -xcs")
-        if args.ignore and (self.by_study or self.on_reception):
-            raise UsageError("option --ignore leaves nothing for -ss, -su, -sp, -xcr and -xcs")
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(f"{self.root}: {error.strerror}") from error
+        if args.rename_on_eostudy and args.sorting is None:
+            raise UsageError("option -rns needs one of -ss, -su and -sp")
+        if args.ignore and self.on_study is not None:
+            raise UsageError("option --ignore leaves nothing for -xcs")
+        super().__init__(args, output)
+        self.sorted = by_study
 
     def application(self) -> Application:
         """The application that does it."""
-        app = Application(self.args.aetitle or "STORESCP", lifespan=self.lifespan)
-        classes = ("*",) if self.args.promiscuous else ()
-        app.store(*classes, transfer_syntaxes=self.args.transfer_syntaxes)(self.store)
-        app.map_exception(OSError, Status.OUT_OF_RESOURCES)
+        app = super().application()
         if self.args.refuse or self.args.reject:
             app.on_associate(self.screen)
         return app
@@ -75,7 +63,7 @@ class StoreSCP:
     @asynccontextmanager
     async def lifespan(self, app: Application) -> AsyncIterator[None]:
         """What is there while it serves."""
-        self.runner = Runner(to_stderr=self.output.json)
+        self.runner = Runner(to_stderr=self.output.json, one_by_one=self.args.exec_sync)
         self.studies = Studies(self.args, self.root, self.study_complete)
         yield
         await self.studies.close()
@@ -94,102 +82,60 @@ class StoreSCP:
             request.association.abort(detail="as wanted by --abort-during")
             return
         await asyncio.sleep(args.sleep_during)
+        path = None
         if args.ignore or args.abort_after:
-            async for _ in request.chunks():
-                pass
+            await drop(request)
         else:
-            await self.keep(request)
+            path = await self.keep(request)
         if args.abort_after:
             request.association.abort(detail="as wanted by --abort-after")
             return
+        await self.react(request, path)
         await asyncio.sleep(args.sleep_after)
 
-    # writing
-
-    async def keep(self, request: StoreRequest) -> None:
-        """Writes the object to its file, and has the commands run that are to be."""
-        directory = self.root
-        if self.by_study or not self.args.bit_preserving:
-            study, path = await self.keep_staged(request)
-            directory = study.directory if study is not None else directory
-        else:
-            path = await request.save(self.root / self.name_for(request))
-        logger.info("%s: %s", request.peer, path)
-        self.output.result(str(path) if self.output.json else "", record_of(request, path))
+    async def react(self, request: StoreRequest, path: Path | None) -> None:
+        """Has the command run that is to be run for each object."""
         if self.on_reception is not None:
-            values = values_for(directory, path.name, *who(request))
-            await self.runner.start(self.on_reception.arguments(values))
+            directory, name = (path.parent, path.name) if path is not None else (self.root, "")
+            await self.run_command(self.on_reception, values_for(directory, name, *who(request)))
 
-    def name_for(self, request: StoreRequest) -> str:
-        """The name of the file."""
-        own = f".{secrets.token_hex(8)}" if self.args.unique_filenames else ""
-        return f"{safe_name(request.sop_instance_uid)}{own}{self.args.filename_extension}"
+    async def run_command(self, command: Hook, values: dict[str, str]) -> None:
+        """Runs a command; waits for its end where that is wanted."""
+        running = await self.runner.start(command.arguments(values))
+        if self.args.exec_sync:
+            # Whoever waits may be cancelled, the command is not.
+            await asyncio.shield(running)
 
-    async def keep_staged(self, request: StoreRequest) -> tuple[Study | None, Path]:
-        """Writes the object under a hidden name first: where it goes stands within, or it is encoded anew."""
-        staged = self.root / f".{secrets.token_hex(12)}.part"
-        try:
-            if self.args.bit_preserving:
-                await request.save(staged)
-            else:
-                dataset = await request.dataset()
-                instance = await asyncio.to_thread(Instance.from_dataset, dataset, request.transfer_syntax)
-                await asyncio.to_thread(staged.write_bytes, request.file_header() + instance.read())
-            study = await self.study_of(request, staged) if self.by_study else None
-            directory = study.directory if study is not None else self.root
-            return study, await asyncio.to_thread(publish, staged, directory / self.name_for(request))
-        finally:
-            await asyncio.to_thread(staged.unlink, missing_ok=True)
-
-    async def study_of(self, request: StoreRequest, path: Path) -> Study:
-        """The study that an object belongs to.
+    async def place(self, request: StoreRequest, facts: Facts, staged: Path, name: str) -> Path:
+        """Gives the file its name, in the directory of its study.
 
         Raises:
-            Refused: it does not say.
+            Refused: it does not say to which it belongs.
         """
-        try:
-            facts = await asyncio.to_thread(facts_of, path)
-        except OSError:
-            raise
-        except Exception as error:  # whatever pydicom makes of hostile bytes
-            logger.warning("%r: %s", request, error)
-            facts = Facts("", "")
+        if not self.sorted:
+            return await super().place(request, facts, staged, name)
         if not facts.study_uid:
             raise Refused(Status.CANNOT_UNDERSTAND, "no Study Instance UID")
-        return self.studies.study(facts, *who(request))
+        study = self.studies.study(facts, *who(request))
+        try:
+            path = await in_thread(publish, staged, study.directory / name)
+            if self.args.rename_on_eostudy:
+                study.files[name] = prefix_of(request.sop_class_uid)
+        finally:
+            self.studies.arrived(study)
+        return path
 
     async def study_complete(self, study: Study) -> None:
-        """Runs the command that is to be run when a study is complete."""
+        """Does what is to be done when a study is complete."""
         logger.info("study %s from %s is complete", study.uid, study.calling)
+        if study.files:
+            await in_thread(rename, study)
         if self.on_study is not None:
-            values = values_for(study.directory, "", study.calling, study.called, study.host)
-            await self.runner.start(self.on_study.arguments(values))
+            await self.run_command(
+                self.on_study, values_for(study.directory, "", study.calling, study.called, study.host)
+            )
 
 
 def hook(option: str, command: str | None, allowed: str) -> Hook | None:
     """The command of an option, if there is one."""
     return Hook(option, command, allowed) if command is not None else None
-
-
-def publish(staged: Path, path: Path) -> Path:
-    """Gives a file its name, in a directory that may still have to be made."""
-    path.parent.mkdir(exist_ok=True)
-    return staged.replace(path)
-
-
-def who(request: StoreRequest) -> tuple[str, str, str]:
-    """Calling AE title, called AE title and address of the peer."""
-    agreement = request.association.agreement
-    called = agreement.called_ae_title if agreement is not None else ""
-    return request.peer.ae_title, called, request.peer.host
-
-
-def record_of(request: StoreRequest, path: Path) -> dict[str, object]:
-    """What `--json` prints."""
-    return {
-        "path": str(path),
-        "sop_class_uid": request.sop_class_uid,
-        "sop_instance_uid": request.sop_instance_uid,
-        "transfer_syntax_uid": request.transfer_syntax,
-        "peer": str(request.peer),
-    }

@@ -1,77 +1,30 @@
 """Where received objects go, and which of them belong to one study."""
 
 import asyncio
+import logging
 import unicodedata
 from argparse import Namespace
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from pydicom.dataset import Dataset
-from pydicom.filereader import read_partial
-from pydicom.tag import Tag
-
-from dicomio import Instance
+from dicomio.cli.facts import Facts
+from dicomio.cli.naming import Clock, stamp
 from dicomio.datasets import safe_name
-from dicomio.sop import DeflatedExplicitVRLittleEndian
 
-__all__ = ["Facts", "Studies", "Study", "ascii_name", "facts_of"]
+__all__ = ["Facts", "Studies", "Study", "ascii_name", "rename"]
 
-SPECIFIC_CHARACTER_SET: Final = 0x00080005
-PATIENT_NAME: Final = 0x00100010
-STUDY_INSTANCE_UID: Final = 0x0020000D
+logger = logging.getLogger("dicomio.cli.studies")
 
 # Studies under way at once, by peer; the oldest is taken for complete when there are more.
 MOST_STUDIES: Final = 1000
 LONGEST_NAME: Final = 64
+# Six digits are what the names of renamed files have for their numbers.
+MOST_RENAMED: Final = 999_999
 
 Peer: TypeAlias = tuple[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What an object says about where it belongs.
-
-    Args:
-        study_uid: Study Instance UID (0020,000D); empty where it has none.
-        patient_name: Patient's Name (0010,0010); empty where it has none.
-    """
-
-    study_uid: str
-    patient_name: str
-
-
-def facts_of(path: Path) -> Facts:
-    """Reads the beginning of a DICOM file.
-
-    Raises:
-        InvalidInstance: it cannot be decoded.
-        OSError: it cannot be read.
-    """
-    instance = Instance.open(path)
-    if instance.transfer_syntax == DeflatedExplicitVRLittleEndian:
-        ds = instance.dataset()
-    else:
-        tags = [Tag(tag) for tag in (SPECIFIC_CHARACTER_SET, PATIENT_NAME, STUDY_INSTANCE_UID)]
-        with path.open("rb") as file:
-            ds = read_partial(file, lambda tag, vr, length: tag > STUDY_INSTANCE_UID, specific_tags=list(tags))
-    return Facts(uid_in(ds), name_in(ds))
-
-
-def uid_in(ds: Dataset) -> str:
-    """Study Instance UID as it stands there: pydicom has opinions on those that are none."""
-    value = ds.get_item(STUDY_INSTANCE_UID).value if STUDY_INSTANCE_UID in ds else b""
-    return value.decode("ascii", "replace").strip("\0 ") if isinstance(value, bytes) else str(value or "")
-
-
-def name_in(ds: Dataset) -> str:
-    """Patient's Name, where it can be decoded."""
-    try:
-        return str(ds.get("PatientName") or "")
-    except Exception:  # whatever pydicom makes of hostile bytes
-        return ""
 
 
 def ascii_name(text: str) -> str:
@@ -91,6 +44,9 @@ class Study:
         calling: AE title of the peer.
         called: the AE title it called.
         host: the peer's address.
+        files: short name of the SOP class by name of the file, in order of arrival; filled where they are renamed.
+        arriving: objects of it that are not in their places yet.
+        ended: no more will come.
     """
 
     uid: str
@@ -98,6 +54,9 @@ class Study:
     calling: str
     called: str
     host: str
+    files: dict[str, str] = field(default_factory=dict)
+    arriving: int = 0
+    ended: bool = False
     timer: asyncio.TimerHandle | None = field(default=None)
 
 
@@ -115,17 +74,16 @@ class Studies:
         self.root = root
         self.complete = complete
         self.current: dict[Peer, Study] = {}
-        self.stamped = datetime.min
+        self.clock = Clock(timedelta(milliseconds=1))
         self.ending: set[asyncio.Task[None]] = set()
 
     @staticmethod
     def wanted(args: Namespace) -> bool:
         """Whether the command line asks for anything that has to do with studies."""
-        given = args.sort_conc_studies, args.sort_on_study_uid, args.exec_on_eostudy
-        return args.sort_on_patientname or any(value is not None for value in given)
+        return args.sorting is not None or args.exec_on_eostudy is not None
 
     def study(self, facts: Facts, calling: str, called: str, host: str) -> Study:
-        """The study that an object belongs to."""
+        """The study that an object belongs to; `arrived` says when the object is in its place."""
         peer = calling, host
         study = self.current.get(peer)
         if study is None or study.uid != facts.study_uid:
@@ -140,30 +98,37 @@ class Studies:
                 study.timer.cancel()
             loop = asyncio.get_running_loop()
             study.timer = loop.call_later(self.args.eostudy_timeout, self.end, peer, study)
+        study.arriving += 1
         return study
 
     def directory(self, facts: Facts) -> Path:
         """Where the objects of a study go."""
-        if self.args.sort_conc_studies is not None:
-            return self.root / joined(self.args.sort_conc_studies, self.stamp())
-        if self.args.sort_on_study_uid is not None:
-            return self.root / joined(self.args.sort_on_study_uid, safe_name(facts.study_uid))
-        if self.args.sort_on_patientname:
-            return self.root / joined(ascii_name(facts.patient_name), self.stamp())
+        match self.args.sorting:
+            case "time", prefix:
+                return self.root / joined(prefix, stamp(self.clock.now()))
+            case "uid", prefix:
+                return self.root / joined(prefix, safe_name(facts.study_uid))
+            case "patient", _:
+                return self.root / joined(ascii_name(facts.patient_name), stamp(self.clock.now()))
         return self.root
 
-    def stamp(self) -> str:
-        """The time to the millisecond, never the same twice."""
-        now = datetime.now()
-        self.stamped = max(now, self.stamped + timedelta(milliseconds=1)) if self.stamped > datetime.min else now
-        return f"{self.stamped:%Y%m%d_%H%M%S}{self.stamped.microsecond // 1000:03}"
+    def arrived(self, study: Study) -> None:
+        """An object is in its place, or will not come to be there."""
+        study.arriving -= 1
+        self.conclude(study)
 
     def end(self, peer: Peer, study: Study) -> None:
-        """A study is complete."""
+        """No more of a study will come."""
         if study.timer is not None:
             study.timer.cancel()
         if self.current.get(peer) is study:
             del self.current[peer]
+            study.ended = True
+            self.conclude(study)
+
+    def conclude(self, study: Study) -> None:
+        """A study is complete when nothing of it will come, nor is on its way to its place."""
+        if study.ended and not study.arriving:
             task = asyncio.ensure_future(self.complete(study))
             self.ending.add(task)
             task.add_done_callback(self.ending.discard)
@@ -179,3 +144,19 @@ class Studies:
 def joined(prefix: str, name: str) -> str:
     """Prefix and name with an underscore between them; an empty prefix is left out."""
     return f"{prefix}_{name}" if prefix else name
+
+
+def rename(study: Study) -> None:
+    """Numbers the files of a study, `CT000001` and so on, passing over numbers that are taken; in a thread."""
+    taken = {path.name[2:] for path in study.directory.iterdir()}
+    numbers = (f"{number:06}" for number in range(1, MOST_RENAMED + 1))
+    free = (number for number in numbers if number not in taken)
+    for name, prefix in study.files.items():
+        number = next(free, None)
+        if number is None:
+            logger.warning("%s: there are more files than numbers", study.directory)
+            return
+        try:
+            (study.directory / name).rename(study.directory / f"{prefix[:2]}{number}")
+        except OSError as error:
+            logger.warning("%s cannot be renamed: %s", study.directory / name, error.strerror or error)

@@ -2,6 +2,7 @@
 
 import math
 from argparse import ArgumentTypeError
+from typing import Final
 
 from dicomio import Address
 from dicomio.cli.keys import Key, read_key
@@ -9,6 +10,7 @@ from dicomio.cli.keys import Key, read_key
 __all__ = [
     "LOG_LEVELS",
     "ae_title",
+    "compression_level",
     "count",
     "duration",
     "host",
@@ -16,11 +18,13 @@ __all__ = [
     "log_level",
     "max_pdu",
     "name_part",
+    "paddings",
     "port",
     "seconds",
     "server_port",
 ]
 
+LONGEST_PADDING: Final = 65_536
 LOG_LEVELS = ("fatal", "error", "warn", "info", "debug", "trace")
 
 
@@ -115,6 +119,23 @@ def name_part(text: str) -> str:
     if not all(character.isprintable() and character not in "/\\" for character in text):
         raise ArgumentTypeError(f"{text!r} cannot be part of a file name")
     return text
+
+
+def compression_level(text: str) -> int:
+    """How hard zlib tries, 0 to 9."""
+    value = number(text)
+    if value > 9:
+        raise ArgumentTypeError(f"{value} is not between 0 and 9")
+    return value
+
+
+def paddings(text: str) -> tuple[int, int]:
+    """Two numbers of bytes, which arrive with a NUL between them: 0 for no padding, else even (PS3.5 7.1.1)."""
+    first, second = map(number, two(text))
+    for value in (first, second):
+        if value % 2 or value > LONGEST_PADDING:
+            raise ArgumentTypeError(f"{value} is not an even number from 0 to {LONGEST_PADDING}")
+    return first, second
 
 
 def key(text: str) -> Key:

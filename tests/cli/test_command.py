@@ -81,6 +81,7 @@ def test_table_has_every_spelling_once_for_each_tool() -> None:
 @pytest.mark.parametrize("name", BY_NAME)
 def test_every_spelling_is_understood(name: str) -> None:
     given = {"SECONDS": "2.5", "NUMBER": "7", "BYTES": "8192", "LEVEL": "error", "ADDRESS": "::1"}
+    given["FILE-PAD ITEM-PAD"] = "64"
     for option in options_of(name):
         if option.action or option.long == "--profile":
             continue
@@ -111,7 +112,7 @@ def test_value_in_the_same_word_or_the_next(words: list[str]) -> None:
 
 def test_values_may_look_like_options() -> None:
     args = parse(BY_NAME["storescp"], ["-ss", "-v", "-fe", "", "-aet", "-h"])
-    assert (args.sort_conc_studies, args.filename_extension, args.aetitle) == ("-v", "", "-h")
+    assert (args.sorting, args.filename_extension, args.aetitle) == (("time", "-v"), "", "-h")
     assert args.log_level == "warn"
 
 

@@ -89,11 +89,14 @@ async def store(association: Association, *datasets: Dataset) -> None:
 @pytest.mark.parametrize(
     "options, pattern",
     [
-        ([], r"1\.2\.3\.dcm"),
-        (["-uf"], r"1\.2\.3\.dcm"),
-        (["-fe", ".img"], r"1\.2\.3\.img"),
-        (["-fe", ""], r"1\.2\.3"),
-        (["+uf"], r"1\.2\.3\.[0-9a-f]{16}\.dcm"),
+        ([], r"CT\.1\.2\.3"),
+        (["-uf"], r"CT\.1\.2\.3"),
+        (["+uf", "-uf"], r"CT\.1\.2\.3"),
+        (["-fe", ".img"], r"CT\.1\.2\.3\.img"),
+        (["+uf"], r"CT\.X\.2\.25\.[0-9]+"),
+        (["+uf", "-fe", ".dcm"], r"CT\.X\.2\.25\.[0-9]+\.dcm"),
+        (["-tn"], r"[0-9]{17}\.CT"),
+        (["-tn", "-fe", "x"], r"[0-9]{17}\.CTx"),
     ],
 )
 async def test_names_of_files(tmp_path: Path, options: list[str], pattern: str) -> None:
@@ -113,7 +116,7 @@ async def test_the_same_instance_twice(tmp_path: Path, options: list[str], count
 async def test_directory_is_made(tmp_path: Path) -> None:
     async with associated(tmp_path / "a" / "b") as association:
         await store(association, instance())
-    assert names(tmp_path) == ["a/b/1.2.3.dcm"]
+    assert names(tmp_path) == ["a/b/CT.1.2.3"]
 
 
 @pytest.mark.parametrize("uid", ["../../escaped", "/etc/cron.d/x", "-rf", "1.2\\..\\3", "CON", "COM1.dcm"])
@@ -123,7 +126,7 @@ async def test_hostile_instance_uids_stay_in_the_directory(tmp_path: Path, uid: 
         with suppress(DicomError):
             await association.store(hostile)
         await association.echo()
-    assert all(re.fullmatch(r"inbox/uid-[0-9a-f]{32}\.dcm", name) for name in names(tmp_path))
+    assert all(re.fullmatch(r"inbox/CT\.uid-[0-9a-f]{32}", name) for name in names(tmp_path))
 
 
 # sorting
@@ -132,21 +135,21 @@ async def test_hostile_instance_uids_stay_in_the_directory(tmp_path: Path, uid: 
 async def test_sorted_by_study_uid(tmp_path: Path) -> None:
     async with associated(tmp_path, "-su", "STUDY") as association:
         await store(association, instance("1.1", "9.1"), instance("1.2", "9.2"), instance("1.3", "9.1"))
-    assert names(tmp_path) == ["STUDY_9.1/1.1.dcm", "STUDY_9.1/1.3.dcm", "STUDY_9.2/1.2.dcm"]
+    assert names(tmp_path) == ["STUDY_9.1/CT.1.1", "STUDY_9.1/CT.1.3", "STUDY_9.2/CT.1.2"]
 
 
 async def test_empty_prefix_leaves_no_underscore(tmp_path: Path) -> None:
     async with associated(tmp_path, "-su", "") as association:
         await store(association, instance())
-    assert names(tmp_path) == ["1.2.9/1.2.3.dcm"]
+    assert names(tmp_path) == ["1.2.9/CT.1.2.3"]
 
 
 async def test_sorted_by_study_and_time(tmp_path: Path) -> None:
     async with associated(tmp_path, "-ss", "S") as association:
         await store(association, instance("1.1", "9.1"), instance("1.2", "9.1"), instance("1.3", "9.2"))
     first, second, third = names(tmp_path)
-    assert re.fullmatch(r"S_\d{8}_\d{9}/1\.1\.dcm", first)
-    assert second == first.replace("1.1.dcm", "1.2.dcm")
+    assert re.fullmatch(r"S_\d{8}_\d{9}/CT\.1\.1", first)
+    assert second == first.replace("CT.1.1", "CT.1.2")
     assert third.split("/")[0] > first.split("/")[0]
 
 
@@ -167,7 +170,7 @@ async def test_sorted_by_patient_name(tmp_path: Path, patient: str, directory: s
     async with associated(tmp_path, "-sp") as association:
         await store(association, instance(SpecificCharacterSet="ISO_IR 192", PatientName=patient[:64]))
     (name,) = names(tmp_path)
-    assert re.fullmatch(rf"{directory}_\d{{8}}_\d{{9}}/1\.2\.3\.dcm", name)
+    assert re.fullmatch(rf"{directory}_\d{{8}}_\d{{9}}/CT\.1\.2\.3", name)
 
 
 async def test_hostile_study_uids_stay_in_the_directory(tmp_path: Path) -> None:
@@ -177,7 +180,7 @@ async def test_hostile_study_uids_stay_in_the_directory(tmp_path: Path) -> None:
     async with associated(inbox, "-su", "S") as association:
         await association.store(hostile)
     (name,) = names(tmp_path)
-    assert re.fullmatch(r"inbox/S_uid-[0-9a-f]{32}/1\.2\.3\.dcm", name)
+    assert re.fullmatch(r"inbox/S_uid-[0-9a-f]{32}/CT\.1\.2\.3", name)
 
 
 @pytest.mark.parametrize(
@@ -198,7 +201,7 @@ async def test_objects_of_no_study_are_refused(tmp_path: Path, data: bytes) -> N
 async def test_deflated_objects_are_sorted(tmp_path: Path) -> None:
     async with associated(tmp_path, "-su", "S", syntax=DeflatedExplicitVRLittleEndian) as association:
         await association.store(Instance.from_dataset(instance(), DeflatedExplicitVRLittleEndian))
-    assert names(tmp_path) == ["S_1.2.9/1.2.3.dcm"]
+    assert names(tmp_path) == ["S_1.2.9/CT.1.2.3"]
 
 
 # contents
@@ -246,7 +249,7 @@ async def test_private_sop_classes_need_an_option(tmp_path: Path) -> None:
     async with associated(tmp_path, "-pm") as association:
         await store(association, private)
         await association.echo()
-    assert names(tmp_path) == ["1.2.3.dcm"]
+    assert names(tmp_path) == ["UNKNOWN.1.2.3"]
 
 
 @pytest.mark.parametrize(
@@ -313,7 +316,7 @@ async def test_sleeps(tmp_path: Path, option: str) -> None:
         started = association.loop.time()
         await store(association, instance())
         assert association.loop.time() - started >= 0.05
-    assert names(tmp_path) == ["1.2.3.dcm"]
+    assert names(tmp_path) == ["CT.1.2.3"]
 
 
 # commands
@@ -328,14 +331,14 @@ async def test_command_for_each_object(tmp_path: Path) -> None:
     async with associated(inbox, "-xcr", recording(log, "#p/#f", "x#ay", "#c", "#r", "#q", "##")) as association:
         await store(association, instance())
     lines = log.read_text().splitlines()
-    assert lines == [f"{inbox}/1.2.3.dcm", "xTESTy", "STORESCP", "memory", "#q", "##"]
+    assert lines == [f"{inbox}/CT.1.2.3", "xTESTy", "STORESCP", "memory", "#q", "##"]
 
 
 async def test_command_for_each_object_of_a_sorted_study(tmp_path: Path) -> None:
     log, inbox = tmp_path / "log", tmp_path / "inbox"
     async with associated(inbox, "-su", "S", "-xcr", recording(log, "#p", "#f")) as association:
         await store(association, instance("1.1"), instance("1.2"))
-    assert sorted(log.read_text().split()) == sorted([f"{inbox}/S_1.2.9", "1.1.dcm", f"{inbox}/S_1.2.9", "1.2.dcm"])
+    assert sorted(log.read_text().split()) == sorted([f"{inbox}/S_1.2.9", "CT.1.1", f"{inbox}/S_1.2.9", "CT.1.2"])
 
 
 async def test_command_for_each_study(tmp_path: Path) -> None:
@@ -357,7 +360,7 @@ async def test_study_is_complete_after_a_while(tmp_path: Path) -> None:
                 await asyncio.sleep(0)
         await store(association, instance("1.2"))
     first, second = sorted(log.read_text().split())
-    assert names(inbox) == [f"{Path(first).name}/1.1.dcm", f"{Path(second).name}/1.2.dcm"]
+    assert names(inbox) == [f"{Path(first).name}/CT.1.1", f"{Path(second).name}/CT.1.2"]
 
 
 async def test_more_studies_at_once_than_are_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -370,7 +373,7 @@ async def test_more_studies_at_once_than_are_remembered(tmp_path: Path, monkeypa
 
     studies = Studies(args, tmp_path, note)
     for number in range(4):
-        studies.study(Facts(f"1.{number}", ""), f"PEER{number}", "STORESCP", "host")
+        studies.arrived(studies.study(Facts(f"1.{number}"), f"PEER{number}", "STORESCP", "host"))
     assert len(studies.current) == 2
     await studies.close()
     assert sorted(complete) == ["1.0", "1.1", "1.2", "1.3"]
@@ -433,8 +436,18 @@ def test_values_are_not_searched_for_placeholders() -> None:
     "options, words",
     [
         (["-tos", 3], "option -tos needs one of"),
-        (["--ignore", "-xcr", "true"], "option --ignore leaves nothing for"),
-        (["--ignore", "-sp"], "option --ignore leaves nothing for"),
+        (["-tos", 3, "-xcr", "true"], "option -tos needs one of"),
+        (["-rns"], "option -rns needs one of"),
+        (["--ignore", "-xcs", "true"], "option --ignore leaves nothing for -xcs"),
+        (["--ignore", "-xcr", "echo #f"], "option -xcr: #f has no value there"),
+        (["-tn", "--workers", 2], "names of files that are made of the time need --workers 1"),
+        (["+crv"], "option \\+crv needs \\+crl"),
+        (["+B", "+te"], "option \\+B leaves nothing for \\+t"),
+        (["+B", "-g", "-e"], "option \\+B leaves nothing for \\+e and -e, -g"),
+        (["+te", "+cl", 3], "option \\+cl needs \\+td or \\+t="),
+        (["+td", "+p", 512, 0], "option \\+p is not for -F and \\+td"),
+        (["-F", "+p", 512, 0], "option \\+p is not for -F and \\+td"),
+        (["--config-profile", "x"], "option --config-profile needs --config"),
     ],
 )
 def test_options_that_contradict_each_other(tmp_path: Path, options: list[object], words: str) -> None:
@@ -506,7 +519,7 @@ async def test_drains_and_reports_as_json_lines(process: Callable[..., Process],
     record = json.loads(out)
     assert scp.process.returncode == 0
     assert err == "from the command\n"
-    assert record["path"] == str(tmp_path / "inbox" / "1.2.3.dcm")
+    assert record["path"] == str(tmp_path / "inbox" / "CT.1.2.3")
     assert record["sop_instance_uid"] == "1.2.3"
     assert record["peer"].startswith("MODALITY@127.0.0.1:")
 

@@ -204,7 +204,7 @@ OPTIONS: Final = (
     Option(
         ("+B", "--bit-preserving"),
         "write data sets exactly as received (default)",
-        (*SCP, *RETRIEVE),
+        RETRIEVE,
         OUTPUT,
         name="bit_preserving",
         default=True,
