@@ -24,6 +24,7 @@ from dicomio.gate import Context
 from dicomio.negotiation import Supported
 from dicomio.opening import USUAL, connect
 from dicomio.operations import Inbound
+from dicomio.places import Place
 from dicomio.profiles import Peer
 from dicomio.requests import REQUEST_TYPES, Request, StoreRequest, UnknownRequest
 from dicomio.server import DEFAULT_PORT, address_of, run, say_listening, serve
@@ -523,8 +524,9 @@ class Application:
             port: TCP port.
             sock: a socket that is bound already, in place of host and port; `inherited_socket` finds one of systemd.
             path: of a Unix socket to listen on, in place of host and port.
-            workers: processes that share the port or `sock`, each with the application, its lifespan and its limits;
-                one that dies is replaced. Each has a `state` of its own.
+            workers: processes that share the port or `sock`, each with the application and its lifespan; one that
+                dies is replaced. Connections are spread evenly. Each has a `state` of its own; `limits.associations`
+                is for all of them together, the other limits for each.
             ssl: a TLS context, or a function that gives one; without it connections are plain.
             proxies: networks of balancers whose PROXY protocol is believed.
             timeout: deadlines; a number is the default of each.
@@ -544,9 +546,9 @@ class Application:
         holder = sock or reserve_port(host, port)[0]
         address = address_of(holder.getsockname(), self.ae_title)
 
-        def work(ready: Callable[[], None]) -> None:
+        def work(ready: Callable[[], None], place: Place) -> None:
             server = listening(host, address.port, sock=sock, reuse_port=sock is None)
-            run(server, lambda server: ready(), supervised=True)
+            run(server, lambda server: ready(), place=place)
 
         with holder:
             supervise(workers, work, lambda: say_listening(address))

@@ -13,6 +13,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final, TypeAlias
 
 from dicomio.handshakes import handshaking, tell_peer, tls_reason
+from dicomio.places import Place
 from dicomio.protocol import UpperLayerProtocol
 from dicomio.threads import in_thread
 
@@ -100,6 +101,28 @@ def read_v2(data: bytes) -> tuple[int, tuple[str, int] | None]:
     return 0, (str(kind(source)), port)
 
 
+class Entrance:
+    """The way of one connection to its association.
+
+    Attributes:
+        connection: the connection.
+        host: where it comes from, or the balancer that it comes through.
+        protocol: of the association, once that is being made.
+    """
+
+    __slots__ = ("connection", "host", "protocol")
+
+    def __init__(self, connection: socket.socket, host: str) -> None:
+        self.connection = connection
+        self.host = host
+        self.protocol: UpperLayerProtocol | None = None
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the connection is the association's already."""
+        return self.protocol is not None and self.protocol.transport is not None
+
+
 class Gate:
     """Accepts connections, finds out where they come from, and shakes hands, each without delaying another.
 
@@ -109,6 +132,7 @@ class Gate:
         proxies: networks of balancers whose PROXY protocol is believed.
         timeout: seconds for all of it.
         most: connections that may be at it; of more, the oldest of the host with most of them goes.
+        place: of this process among others that serve the same port; connections are passed on to who has fewest.
     """
 
     def __init__(
@@ -118,16 +142,18 @@ class Gate:
         proxies: Sequence[str],
         timeout: float | None,
         most: int,
+        place: Place | None = None,
     ) -> None:
         self.make = make
         self.ssl = ssl
         self.proxies = [ip_network(network) for network in proxies]
         self.timeout = timeout
         self.most = most
+        self.place = place
         self.loop = asyncio.get_running_loop()
         self.listeners: list[socket.socket] = []
         self.accepting: list[asyncio.Task[None]] = []
-        self.entering: dict[asyncio.Task[None], str] = {}
+        self.entering: dict[asyncio.Task[bool], Entrance] = {}
 
     def open(self, descriptors: Iterable[int], backlog: int) -> None:
         """Begins to accept connections on sockets that are bound."""
@@ -137,6 +163,9 @@ class Gate:
             listener.listen(backlog)
             self.listeners.append(listener)
             self.accepting.append(self.loop.create_task(self.accept(listener)))
+        if self.place is not None:
+            self.loop.add_reader(self.place.inbox, self.take, self.place)
+            self.place.enter()
 
     @property
     def is_open(self) -> bool:
@@ -145,8 +174,15 @@ class Gate:
 
     def close(self) -> None:
         """Accepts no more, and drops those that have not entered."""
-        for task in (*self.accepting, *self.entering):
-            task.cancel()
+        if self.place is not None:
+            # Its inbox is looked after to the end: somebody may not know yet.
+            self.place.leave()
+        for accepting in self.accepting:
+            accepting.cancel()
+        for task, entrance in self.entering.items():
+            # uvloop would close its socket, and tell nobody.
+            if not entrance.is_behind:
+                task.cancel()
         for listener in self.listeners:
             listener.close()
         self.listeners.clear()
@@ -162,47 +198,79 @@ class Gate:
                 logger.error("no connection can be accepted for now: %s", error.strerror)
                 await asyncio.sleep(RECOVERY)
                 continue
-            host = str(address[0]) if isinstance(address, tuple) else ""
-            task = self.loop.create_task(self.enter(connection, host))
-            self.entering[task] = host
-            task.add_done_callback(lambda done: self.entering.pop(done, None))
-            if len(self.entering) > self.most:
-                self.drop_oldest()
+            if self.place is None or not self.place.pass_on(connection):
+                self.lead(connection, address)
+
+    def take(self, place: Place) -> None:
+        """Takes a connection that another process has accepted and passed on."""
+        try:
+            connection = place.take()
+            if connection is None:
+                logger.error("a connection was lost: no descriptor was free for it")
+                return
+        except BlockingIOError:
+            return
+        address = peer_of(connection)
+        if self.is_open and address is not None:
+            self.lead(connection, address)
+        else:
+            connection.close()
+
+    def lead(self, connection: socket.socket, address: object) -> None:
+        """Has a connection led in, beside the others that are on their way."""
+        entrance = Entrance(connection, str(address[0]) if isinstance(address, tuple) else "")
+        self.count(1)
+        task = self.loop.create_task(self.enter(entrance))
+        self.entering[task] = entrance
+        task.add_done_callback(lambda done: self.entered(done, entrance))
+        if len(self.entering) > self.most:
+            self.drop_oldest()
+
+    def entered(self, task: asyncio.Task[bool], entrance: Entrance) -> None:
+        """A connection has its association, or will never have one."""
+        self.entering.pop(task, None)
+        if entrance.protocol is not None and not task.cancelled() and task.result():
+            entrance.protocol.closed.add_done_callback(lambda _: self.count(-1))
+        else:
+            entrance.connection.close()
+            self.count(-1)
+
+    def count(self, change: int) -> None:
+        """Tells the other processes of a connection more or less."""
+        if self.place is not None:
+            self.place.count(change)
 
     def drop_oldest(self) -> None:
         """Makes room: of the host with most connections at it, the oldest goes."""
-        busiest = Counter(self.entering.values()).most_common(1)[0][0]
-        oldest = next(task for task, host in self.entering.items() if host == busiest)
+        waiting = {task: entrance.host for task, entrance in self.entering.items() if not entrance.is_behind}
+        busiest = Counter(waiting.values()).most_common(1)[0][0]
+        oldest = next(task for task, host in waiting.items() if host == busiest)
         del self.entering[oldest]
         logger.warning("%s: connection dropped: too many without an association", busiest)
         oldest.cancel()
 
-    async def enter(self, connection: socket.socket, host: str) -> None:
-        """Leads one connection to its association."""
+    async def enter(self, entrance: Entrance) -> bool:
+        """Leads one connection to its association; whether it has got there, or is to be closed."""
+        host = entrance.host
         try:
-            connection.setblocking(False)
+            entrance.connection.setblocking(False)
             async with handshaking(self.timeout):
-                source = await self.read_proxy(connection) if self.is_proxied(host) else None
-                await self.shake_hands(connection, source)
+                source = await self.read_proxy(entrance.connection) if self.is_proxied(host) else None
+                await self.shake_hands(entrance, source)
+                return True
         except ProxyError as error:
             logger.warning("%s: %s", host, error)
-            connection.close()
         except TimeoutError:
             logger.warning("%s: no TLS handshake, or no header of a balancer, within %s s", host, self.timeout)
-            connection.close()
         except OSError as error:
             reason = tls_reason(error) if isinstance(error, tls.SSLError) else error.strerror or "the peer closed it"
             logger.warning("%s: connection not accepted: %s", host, reason)
-            connection.close()
-        except asyncio.CancelledError:
-            connection.close()
-            raise
         except Exception:
             # The function that gives contexts is not ours.
             logger.exception("%s: connection not accepted", host)
-            connection.close()
+        return False
 
-    async def shake_hands(self, connection: socket.socket, source: tuple[str, int] | None) -> None:
+    async def shake_hands(self, entrance: Entrance, source: tuple[str, int] | None) -> None:
         """The TLS handshake, where there is one; then the association takes over."""
         context = self.ssl
         if context is not None and not isinstance(context, tls.SSLContext):
@@ -211,8 +279,9 @@ class Gate:
         if context is not None:
             tell_peer(context)
         limit = self.timeout if context is not None else None
+        entrance.protocol = protocol = self.make(source)
         await self.loop.connect_accepted_socket(
-            lambda: self.make(source), connection, ssl=context, ssl_handshake_timeout=limit
+            lambda: protocol, entrance.connection, ssl=context, ssl_handshake_timeout=limit
         )
 
     def is_proxied(self, host: str) -> bool:
@@ -239,3 +308,11 @@ class Gate:
             if not data:
                 raise ProxyError("connection closed in the middle of a PROXY protocol header")
             header += data
+
+
+def peer_of(connection: socket.socket) -> object:
+    """The address of the peer; `None` where it has gone already."""
+    try:
+        return connection.getpeername()
+    except OSError:
+        return None

@@ -20,6 +20,7 @@ from dicomio.errors import AssociationRejected, RemoteProtocolError
 from dicomio.gate import Context, Gate
 from dicomio.machine import State
 from dicomio.operations import Dispatch
+from dicomio.places import Place
 from dicomio.protocol import UpperLayerProtocol, set_socket_options
 from dicomio.session import UpperLayer
 from dicomio.wire.pdus import AssociateRQ
@@ -106,6 +107,8 @@ class Server:
         self.reuse_port = reuse_port
         self.proxies = proxies
         self.gate: Gate | None = None
+        # Among other processes that serve the same port; the limit of associations is that of all of them.
+        self.place: Place | None = None
         self.closing = asyncio.Event()
         self.app = app
         self.host = host
@@ -159,8 +162,9 @@ class Server:
         # The system would choose a port for each address family, and nobody could say which is meant.
         host = "0.0.0.0" if self.host is None and self.requested_port == 0 else self.host
         async with AsyncExitStack() as stack:
-            if self.ssl is not None or self.proxies:
-                self.gate = Gate(self.accept, self.ssl, self.proxies, self.timeout.artim, self.limits.half_open)
+            if self.ssl is not None or self.proxies or self.place is not None:
+                artim, half_open = self.timeout.artim, self.limits.half_open
+                self.gate = Gate(self.accept, self.ssl, self.proxies, artim, half_open, self.place)
             await stack.enter_async_context(self.app.running())
             self.listener = await self.listen(host)
             if self.gate is not None:
@@ -268,7 +272,7 @@ class Server:
         peer = association.peer
         association.peer = Address(pdu.calling_ae_title, peer.host, peer.port)
         per_peer = self.limits.associations_per_peer
-        if len(self.established) >= (self.limits.associations or ASSOCIATIONS):
+        if not self.has_room():
             association.reject(*LOCAL_LIMIT_EXCEEDED)
         elif len(pdu.contexts) > self.limits.contexts:
             association.reject(*LOCAL_LIMIT_EXCEEDED)
@@ -279,6 +283,17 @@ class Server:
             self.established[association] = None
             self.per_host[peer.host] += 1
             self.app.negotiate(association, pdu)
+        self.tell_associations()
+
+    def has_room(self) -> bool:
+        """Whether one more association is within the limit."""
+        limit, wanted = self.limits.associations or ASSOCIATIONS, len(self.established) + 1
+        return self.place.admits(wanted, limit) if self.place is not None else wanted <= limit
+
+    def tell_associations(self) -> None:
+        """Tells other processes how many there are."""
+        if self.place is not None:
+            self.place.tell(len(self.established))
 
     def ended(self, association: Association, error: Exception) -> None:
         """An association is over, or never came about."""
@@ -290,6 +305,7 @@ class Server:
                 del self.per_host[host]
             # Its connection is still to be closed, and counts as any other without an association until then.
             self.half_open[association] = None
+            self.tell_associations()
             self.wait_for_handlers(association)
             self.app.closed(association)
         if isinstance(error, RemoteProtocolError):
@@ -416,16 +432,17 @@ def say_listening(address: Address) -> None:
 
 
 async def serve_until_signal(
-    server: Server, started: Callable[[Server], None] = announce, *, supervised: bool = False
+    server: Server, started: Callable[[Server], None] = announce, *, place: Place | None = None
 ) -> None:
     """Serves until SIGINT or SIGTERM, then drains; a second signal ends it at once, unless it is supervised."""
+    server.place = place
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     task = asyncio.current_task()
 
     def on_signal() -> None:
         # A terminal signals the whole group, and systemd does, while the supervisor passes on what it got itself.
-        if stop.is_set() and task is not None and not supervised:
+        if stop.is_set() and task is not None and place is None:
             task.cancel()
         stop.set()
 
@@ -442,19 +459,20 @@ async def serve_until_signal(
                 loop.remove_signal_handler(number)
 
 
-def run(server: Server, started: Callable[[Server], None] = announce, *, supervised: bool = False) -> None:
+def run(server: Server, started: Callable[[Server], None] = announce, *, place: Place | None = None) -> None:
     """Serves in an event loop of its own, uvloop's where that is installed, until SIGINT or SIGTERM, and drains then.
 
     Args:
         server: what `serve` returns.
         started: called once it listens.
-        supervised: a supervisor kills this process where draining takes too long; else a second signal does.
+        place: of this process among those of a supervisor, which kills it where draining takes too long; without one a
+            second signal does.
 
     Raises:
         OSError: it cannot listen there.
     """
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(serve_until_signal(server, started, supervised=supervised))
+        runner.run(serve_until_signal(server, started, place=place))
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -6,11 +6,13 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from threading import Thread
-from typing import Final
+from typing import Final, TypeAlias
+
+from dicomio.places import Board, Place
 
 __all__ = ["reserve_port", "supervise"]
 
@@ -26,25 +28,23 @@ GLANCE: Final = 0.5
 FIRST_GLANCE: Final = 0.02
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)
 
+# What a process does until a signal, given what it calls when it listens, and its place among the others.
+Serve: TypeAlias = Callable[[Callable[[], None], Place], None]
+
 
 class Worker:
-    """One place for a process that serves.
+    """A process that serves, and those that take its place when it dies.
 
     Args:
-        number: of the place.
-        serve: what the process does, until a signal; called with what it calls when it listens.
+        place: of the process among the others.
+        serve: what the process does, until a signal.
         supervisor: the supervisor's end of a pair of sockets.
         lifeline: the other end, which all processes have.
     """
 
-    def __init__(
-        self,
-        number: int,
-        serve: Callable[[Callable[[], None]], None],
-        supervisor: socket.socket,
-        lifeline: socket.socket,
-    ) -> None:
-        self.number = number
+    def __init__(self, place: Place, serve: Serve, supervisor: socket.socket, lifeline: socket.socket) -> None:
+        self.place = place
+        self.number = place.number + 1
         self.serve = serve
         self.supervisor = supervisor
         self.lifeline = lifeline
@@ -65,7 +65,7 @@ class Worker:
         self.supervisor.close()
         Thread(target=self.follow, name="dicomio-lifeline", daemon=True).start()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-        self.serve(self.ready)
+        self.serve(self.ready, self.place)
 
     def ready(self) -> None:
         """Tells the supervisor that the process listens."""
@@ -87,8 +87,17 @@ class Worker:
             short = now - self.started < SHORT_LIFE
             self.due = now + self.pause if short else now
             self.pause = min(2 * self.pause, LONGEST_PAUSE) if short else FIRST_PAUSE
+            self.place.clear()
+            if short:
+                # Nobody comes soon to take what was passed to it.
+                self.place.sweep()
         if self.process is None and now >= self.due:
             self.start()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether there is a process."""
+        return self.process is not None and self.process.is_alive()
 
     def stop(self, number: int) -> None:
         """Passes a signal on."""
@@ -125,20 +134,21 @@ def reserve_port(host: str | Sequence[str] | None, port: int) -> tuple[socket.so
     return holder, (str(found[0]), int(found[1]))
 
 
-def supervise(count: int, serve: Callable[[Callable[[], None]], None], started: Callable[[], None]) -> None:
+def supervise(count: int, serve: Serve, started: Callable[[], None]) -> None:
     """Keeps so many processes serving until SIGINT or SIGTERM, which they get too; a second one kills them.
 
     Args:
         count: how many.
-        serve: what each does, until a signal; called with what it calls when it listens.
+        serve: what each does, until a signal; called with what it calls when it listens, and its place.
         started: called once all of them listen.
     """
     supervisor, lifeline = socket.socketpair()
     supervisor.setblocking(False)
-    workers = [Worker(number, serve, supervisor, lifeline) for number in range(1, count + 1)]
+    board = Board(count)
+    workers = [Worker(place, serve, supervisor, lifeline) for place in board.places]
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
-        with supervisor, lifeline:
+        with supervisor, lifeline, closing(board):
             for worker in workers:
                 worker.start()
             if watch(workers, FIRST_GLANCE, lambda: all_ready(supervisor, count)):
@@ -173,8 +183,12 @@ def stop_all(workers: Sequence[Worker]) -> None:
     """Has all of them drain, and waits for them."""
     for worker in workers:
         worker.stop(signal.SIGTERM)
-    while any(worker.process is not None and worker.process.is_alive() for worker in workers):
+    while any(worker.is_alive for worker in workers):
         received = signal.sigtimedwait(SIGNALS, GLANCE)
         if received is not None and received.si_signo != signal.SIGCHLD:
             for worker in workers:
                 worker.stop(signal.SIGKILL)
+        for worker in workers:
+            if not worker.is_alive:
+                # What others passed to it last.
+                worker.place.sweep()

@@ -54,7 +54,7 @@ def serve_application(app: Application, args: Namespace, output: Output) -> int:
             with holder:
                 supervise(
                     args.workers,
-                    lambda ready: run_server(make(port, shared=True), lambda server: ready(), supervised=True),
+                    lambda ready, place: run_server(make(port, shared=True), lambda server: ready(), place=place),
                     lambda: tell([Address("", name, port)], output),
                 )
     except OSError as error:
