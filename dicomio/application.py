@@ -28,7 +28,8 @@ from dicomio.places import Place
 from dicomio.profiles import Peer
 from dicomio.requests import REQUEST_TYPES, Request, StoreRequest, UnknownRequest
 from dicomio.server import DEFAULT_PORT, address_of, run, say_listening, serve
-from dicomio.services import normalized, query, retrieve
+from dicomio.services import normalized, query
+from dicomio.services.contexts import sop_class_of
 from dicomio.services.reply import answer, respond
 from dicomio.sop import QueryModel
 from dicomio.status import Status
@@ -137,7 +138,8 @@ class Application:
         Args:
             models: for these query models, or UIDs of private SOP classes.
         """
-        return self.registrar(CommandField.C_FIND_RQ, [query.find_uid(model) for model in models], query.performer)
+        uids = [sop_class_of(model, "C-FIND") for model in models]
+        return self.registrar(CommandField.C_FIND_RQ, uids, query.performer)
 
     def move(self, *models: QueryModel | str, associations: int = 1, pace: float = 0.1) -> Callable[[F], F]:
         """Registers a handler for C-MOVE; it gets a `RetrieveRequest` and finds what to send.
@@ -150,7 +152,7 @@ class Application:
             associations: with a destination, at once.
             pace: seconds between two Pending responses, at least.
         """
-        uids = [retrieve.move_uid(model) for model in models]
+        uids = [sop_class_of(model, "C-MOVE") for model in models]
         return self.registrar(
             CommandField.C_MOVE_RQ,
             uids,
@@ -164,7 +166,7 @@ class Application:
             models: for these query models, or UIDs of private SOP classes.
             pace: seconds between two Pending responses, at least.
         """
-        uids = [retrieve.get_uid(model) for model in models]
+        uids = [sop_class_of(model, "C-GET") for model in models]
         return self.registrar(
             CommandField.C_GET_RQ,
             uids,

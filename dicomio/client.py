@@ -19,7 +19,8 @@ from dicomio.requests import Progress, StoreRequest
 from dicomio.responses import Channel
 from dicomio.retrieval import Retriever
 from dicomio.server import DEFAULT_PORT
-from dicomio.services.retrieve import Retrieval, RetrieveOperation, get_uid
+from dicomio.services.contexts import sop_class_of
+from dicomio.services.retrieve import Retrieval, RetrieveOperation
 from dicomio.services.storage import Priority, Source, StoreOptions
 from dicomio.services.user import ServiceUser
 from dicomio.sop import STUDY_ROOT, QueryModel
@@ -164,7 +165,7 @@ class Client(ServiceUser):
             NoPresentationContext: the peer does not support the SOP class.
             DicomError: the association could not be opened, or got lost.
         """
-        get_uid(model)
+        sop_class_of(model, "C-GET")
         return Retrieval(Retriever(self.reserve, identifier, model, storage, priority).get)
 
     def retrieve(

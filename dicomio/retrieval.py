@@ -14,11 +14,11 @@ from dicomio.identifiers import query
 from dicomio.receiver import Receiver
 from dicomio.requests import Progress, StoreRequest
 from dicomio.responses import Channel
-from dicomio.services.contexts import contexts_for
+from dicomio.services.contexts import contexts_for, sop_class_of
 from dicomio.services.operation import Operation
 from dicomio.services.query import send_find
 from dicomio.services.reply import Response
-from dicomio.services.retrieve import RetrieveOperation, get_contexts, get_uid, send_get, send_move
+from dicomio.services.retrieve import RetrieveOperation, get_contexts, send_get, send_move
 from dicomio.sop.models import QueryModel
 from dicomio.status import Status
 
@@ -86,7 +86,8 @@ class Retriever:
     ) -> None:
         """One C-GET for some of the SOP classes."""
         async with self.reserve(get_contexts(self.model, part)) as provider:
-            await send_get(provider, get_uid(self.model), self.identifier, self.priority, channel, operation)
+            sop_class = sop_class_of(self.model, "C-GET")
+            await send_get(provider, sop_class, self.identifier, self.priority, channel, operation)
 
     def parts(self, storage: Iterable[str | PresentationContext]) -> Iterator[Storage]:
         """SOP classes in portions that fit one association."""

@@ -1,13 +1,15 @@
 """Which of the accepted presentation contexts carries a request."""
 
 from collections.abc import Iterator
+from typing import Literal
 
 from dicomio.config import Role
 from dicomio.dimse import DimseProvider
 from dicomio.errors import NoPresentationContext
 from dicomio.negotiation import AcceptedContext
+from dicomio.sop.models import QueryModel
 
-__all__ = ["contexts_for", "pick_context", "refusal"]
+__all__ = ["contexts_for", "pick_context", "refusal", "sop_class_of"]
 
 RESULTS = {
     1: "refused by the peer's user",
@@ -15,6 +17,20 @@ RESULTS = {
     3: "the peer does not support the SOP class",
     4: "the peer supports none of the transfer syntaxes proposed",
 }
+
+
+def sop_class_of(model: QueryModel | str, service: Literal["C-FIND", "C-MOVE", "C-GET"]) -> str:
+    """The SOP class UID of a service for a query model, or a UID as it is.
+
+    Raises:
+        ValueError: the model does not have the service.
+    """
+    if isinstance(model, str):
+        return model
+    uid = {"C-FIND": model.find, "C-MOVE": model.move, "C-GET": model.get}[service]
+    if uid is None:
+        raise ValueError(f"there is no {service} in the query model {model.name}")
+    return uid
 
 
 def contexts_for(provider: DimseProvider, sop_class: str, role: Role = Role.SCU) -> Iterator[AcceptedContext]:

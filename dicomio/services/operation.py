@@ -1,8 +1,8 @@
 """An operation of ours that is answered more than once, from its request to its final response (PS3.7 8.1.2)."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any, Generic, TypeVar, cast
 
 from pydicom.dataset import Dataset
 
@@ -11,12 +11,15 @@ from dicomio.dimse import DimseProvider
 from dicomio.errors import DicomError, StatusError
 from dicomio.negotiation import AcceptedContext
 from dicomio.operations import Pending, Reply
-from dicomio.responses import Channel
+from dicomio.responses import Channel, Responses
 from dicomio.services.reply import Response, check
 from dicomio.status import Status
 from dicomio.wire.commands import Command
 
-__all__ = ["Operation"]
+__all__ = ["Operation", "OperationResponses"]
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Operation:
@@ -100,3 +103,27 @@ class Operation:
 
     def take_end(self, reply: Reply) -> None:
         """Takes what else the final response of an operation that was cancelled says."""
+
+
+Op = TypeVar("Op", bound=Operation)
+
+
+class OperationResponses(Responses[T, R], Generic[T, R, Op]):
+    """What a C-FIND, C-MOVE or C-GET brings, and how it ended."""
+
+    def __init__(self, operation: Op, work: Callable[[Channel[T], Op], Coroutine[Any, Any, R]]) -> None:
+        self._operation = operation
+        super().__init__(lambda channel: work(channel, operation))
+
+    @property
+    def status(self) -> Status:
+        """The status of the final response; Pending before it is there."""
+        return self._operation.status
+
+    @property
+    def response(self) -> Response | None:
+        """The final response; `None` before it is there."""
+        return self._operation.response
+
+    async def _ended(self) -> None:
+        await self._operation.ended()

@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 import time
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from functools import partial
 from typing import Any, Final, ParamSpec, TypeAlias, TypeVar
@@ -15,15 +15,13 @@ from dicomio.config import PresentationContext
 from dicomio.datasets import decode
 from dicomio.dimse import DimseProvider
 from dicomio.requests import FindRequest, Request
-from dicomio.responses import Channel, Responses, retrieve
-from dicomio.services.contexts import pick_context
-from dicomio.services.operation import Operation
-from dicomio.services.reply import Response
+from dicomio.responses import Channel, retrieve
+from dicomio.services.contexts import pick_context, sop_class_of
+from dicomio.services.operation import Operation, OperationResponses
 from dicomio.sop.models import QueryModel
-from dicomio.status import Status
 from dicomio.wire.commands import Command, CommandField
 
-__all__ = ["Match", "Matches", "call", "contexts_to_propose", "find_uid", "performer", "send_find"]
+__all__ = ["Match", "Matches", "call", "contexts_to_propose", "performer", "send_find"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -37,47 +35,20 @@ BATCH: Final = 64
 PATIENCE: Final = 0.05
 
 
-class Matches(Responses[Dataset, Sequence[Dataset]]):
+class Matches(OperationResponses[Dataset, Sequence[Dataset], Operation]):
     """The matches of a C-FIND as they come; when awaited, all of those that were not iterated.
 
     Attributes:
         received: matches received so far.
     """
 
-    def __init__(self, work: Callable[[Channel[Dataset], Operation], Any]) -> None:
-        operation = self._operation = Operation()
-        super().__init__(lambda channel: work(channel, operation))
-
-    @property
-    def status(self) -> Status:
-        """The status of the final response; Pending before it is there."""
-        return self._operation.status
-
-    @property
-    def response(self) -> Response | None:
-        """The final response; `None` before it is there."""
-        return self._operation.response
-
-    async def _ended(self) -> None:
-        await self._operation.ended()
-
-
-def find_uid(model: QueryModel | str) -> str:
-    """The SOP class UID of C-FIND for a model, or a UID as it is.
-
-    Raises:
-        ValueError: the model has no C-FIND.
-    """
-    if isinstance(model, str):
-        return model
-    if model.find is None:
-        raise ValueError(f"there is no C-FIND in the query model {model.name}")
-    return model.find
+    def __init__(self, work: Callable[[Channel[Dataset], Operation], Coroutine[Any, Any, Sequence[Dataset]]]) -> None:
+        super().__init__(Operation(), work)
 
 
 def contexts_to_propose(model: QueryModel | str) -> Sequence[PresentationContext]:
     """What to propose for a query."""
-    return [PresentationContext(find_uid(model))]
+    return [PresentationContext(sop_class_of(model, "C-FIND"))]
 
 
 async def send_find(

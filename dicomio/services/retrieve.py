@@ -13,24 +13,15 @@ from dicomio.dimse import DimseProvider
 from dicomio.errors import Refused, StatusError
 from dicomio.operations import Inbound, Pending, Reply
 from dicomio.requests import Progress, StoreRequest
-from dicomio.responses import Channel, Responses
-from dicomio.services.contexts import pick_context
-from dicomio.services.operation import Operation
-from dicomio.services.reply import Response, respond
+from dicomio.responses import Channel
+from dicomio.services.contexts import pick_context, sop_class_of
+from dicomio.services.operation import Operation, OperationResponses
+from dicomio.services.reply import respond
 from dicomio.sop.models import QueryModel
 from dicomio.status import Status
 from dicomio.wire.commands import Command, CommandField
 
-__all__ = [
-    "Retrieval",
-    "RetrieveOperation",
-    "get_contexts",
-    "get_uid",
-    "move_contexts",
-    "move_uid",
-    "send_get",
-    "send_move",
-]
+__all__ = ["Retrieval", "RetrieveOperation", "get_contexts", "move_contexts", "send_get", "send_move"]
 
 logger = logging.getLogger("dicomio.association")
 
@@ -104,7 +95,7 @@ class RetrieveOperation(Operation):
             provider.upper.messages.note("sent a list of failed SOP instances that cannot be decoded")
 
 
-class Retrieval(Responses[T, Progress]):
+class Retrieval(OperationResponses[T, Progress, RetrieveOperation]):
     """A C-MOVE or C-GET under way; when awaited, the final numbers.
 
     Attributes:
@@ -112,18 +103,7 @@ class Retrieval(Responses[T, Progress]):
     """
 
     def __init__(self, work: Callable[[Channel[T], RetrieveOperation], Coroutine[Any, Any, Progress]]) -> None:
-        operation = self._operation = RetrieveOperation()
-        super().__init__(lambda channel: work(channel, operation))
-
-    @property
-    def status(self) -> Status:
-        """The status of the final response; Pending before it is there."""
-        return self._operation.status
-
-    @property
-    def response(self) -> Response | None:
-        """The final response; `None` before it is there."""
-        return self._operation.response
+        super().__init__(RetrieveOperation(), work)
 
     @property
     def progress(self) -> Progress:
@@ -135,39 +115,10 @@ class Retrieval(Responses[T, Progress]):
         """SOP Instance UIDs of objects that were not retrieved, as the peer lists them in its final response."""
         return self._operation.failed_uids
 
-    async def _ended(self) -> None:
-        await self._operation.ended()
-
-
-def move_uid(model: QueryModel | str) -> str:
-    """The SOP class UID of C-MOVE for a model, or a UID as it is.
-
-    Raises:
-        ValueError: the model has no C-MOVE.
-    """
-    if isinstance(model, str):
-        return model
-    if model.move is None:
-        raise ValueError(f"there is no C-MOVE in the query model {model.name}")
-    return model.move
-
-
-def get_uid(model: QueryModel | str) -> str:
-    """The SOP class UID of C-GET for a model, or a UID as it is.
-
-    Raises:
-        ValueError: the model has no C-GET.
-    """
-    if isinstance(model, str):
-        return model
-    if model.get is None:
-        raise ValueError(f"there is no C-GET in the query model {model.name}")
-    return model.get
-
 
 def move_contexts(model: QueryModel | str) -> Sequence[PresentationContext]:
     """What to propose for a C-MOVE."""
-    return [PresentationContext(move_uid(model))]
+    return [PresentationContext(sop_class_of(model, "C-MOVE"))]
 
 
 def get_contexts(
@@ -184,7 +135,7 @@ def get_contexts(
     room = MOST_CONTEXTS - 1 - len(proposals)
     choices = next((each for each in CHOICES if len(each) * len(plain) <= room), CHOICES[-1])
     proposals += [PresentationContext(uid, choice, scu=False, scp=True) for uid in plain for choice in choices]
-    return [PresentationContext(get_uid(model)), *proposals]
+    return [PresentationContext(sop_class_of(model, "C-GET")), *proposals]
 
 
 async def send_move(

@@ -11,6 +11,7 @@ from dicomio.dimse import DimseProvider
 from dicomio.requests import Progress, StoreProgress, StoreRequest
 from dicomio.responses import Channel, Responses
 from dicomio.services import normalized, query, retrieve, verification
+from dicomio.services.contexts import sop_class_of
 from dicomio.services.normalized import Answer
 from dicomio.services.operation import Operation
 from dicomio.services.query import Matches
@@ -112,7 +113,7 @@ class ServiceUser(ABC):
             InvalidInstance: the identifier cannot be encoded, or a match not be decoded.
             DicomError: the association is over or could not be opened.
         """
-        sop_class = query.find_uid(model)
+        sop_class = sop_class_of(model, "C-FIND")
 
         async def work(channel: Channel[Dataset], operation: Operation) -> Sequence[Dataset]:
             async with self.reserve(query.contexts_to_propose(model)) as provider:
@@ -144,7 +145,7 @@ class ServiceUser(ABC):
             NoPresentationContext: the peer does not support the SOP class.
             DicomError: the association is over or could not be opened.
         """
-        sop_class, destination = retrieve.move_uid(model), checked_ae_title(to)
+        sop_class, destination = sop_class_of(model, "C-MOVE"), checked_ae_title(to)
 
         async def work(channel: Channel[Progress], operation: RetrieveOperation) -> Progress:
             async with self.reserve(retrieve.move_contexts(model)) as provider:
@@ -180,7 +181,7 @@ class ServiceUser(ABC):
             NoPresentationContext: the peer does not support the SOP class.
             DicomError: the association is over or could not be opened.
         """
-        sop_class = retrieve.get_uid(model)
+        sop_class = sop_class_of(model, "C-GET")
 
         async def work(channel: Channel[StoreRequest], operation: RetrieveOperation) -> Progress:
             async with self.reserve(retrieve.get_contexts(model, storage)) as provider:
