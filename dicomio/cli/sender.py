@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from dicomio import Address, Instance, InvalidInstance, PresentationContext, connect
+from dicomio.cli.configs import Profile
 from dicomio.cli.errors import UsageError
 from dicomio.cli.inputs import Unreadable, named_files, read_heads
 from dicomio.cli.output import Output
@@ -28,12 +29,20 @@ class Sender:
         output: where to tell it.
         rules: in which transfer syntaxes to send.
         file_format: which files to take where no option says it: `"any"`, `"file"` or `"data set"`.
+        profile: what to negotiate, in place of what the files need.
+
+    Raises:
+        UsageError: the command line asks for what cannot be done.
     """
 
-    def __init__(self, args: Namespace, output: Output, rules: Rules, file_format: str) -> None:
+    def __init__(
+        self, args: Namespace, output: Output, rules: Rules, file_format: str, profile: Profile | None = None
+    ) -> None:
         self.args = args
         self.output = output
         self.rules = rules
+        self.contexts = profile.proposed() if profile is not None else None
+        self.extended = profile.extended if profile is not None else None
         self.file_format: str = args.file_format or file_format
         self.peer: Address = peer_of(args)
         self.ae_title = ae_title_of(args, output.tool.name)
@@ -109,13 +118,14 @@ class Sender:
         """An association with the peer, still to be opened."""
         return connect(
             self.peer,
-            contexts=contexts,
+            contexts=self.contexts or contexts,
             ae_title=self.ae_title,
             timeout=timeout_of(self.args),
             limits=limits_of(self.args),
             ssl=self.tls,
             identity=self.identity,
             window=self.args.window,
+            extended=self.extended,
             strict=strict_of(self.args),
         )
 

@@ -14,6 +14,7 @@ from dicomio.cli.options.tools import (
     REFUSED,
     SCP,
     SECURITY,
+    STORESCU,
     SYNTAX,
     TESTING,
 )
@@ -30,7 +31,7 @@ STORESCP: Final = ("storescp",)
 DCMRECV: Final = ("dcmrecv",)
 
 # What `-xf` and its like are for.
-CONFIGURED: Final = SCP
+CONFIGURED: Final = (*SCP, *STORESCU)
 
 ARGUMENTS: Final[tuple[Argument, ...]] = ()
 
