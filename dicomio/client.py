@@ -19,7 +19,6 @@ from dicomio.requests import Progress, StoreRequest
 from dicomio.responses import Channel
 from dicomio.retrieval import Retriever
 from dicomio.server import DEFAULT_PORT
-from dicomio.services.contexts import sop_class_of
 from dicomio.services.retrieve import Retrieval, RetrieveOperation
 from dicomio.services.storage import Priority, Source, StoreOptions
 from dicomio.services.user import ServiceUser
@@ -139,34 +138,17 @@ class Client(ServiceUser):
         """
         return StoreMany(self.reserve, sources, self.pool.limit, StoreOptions(priority), retries).outcomes()
 
-    def get(
+    async def _get(
         self,
         identifier: Dataset,
-        *,
-        storage: Sequence[str | PresentationContext] = (),
-        model: QueryModel | str = STUDY_ROOT,
-        priority: int = Priority.MEDIUM,
-    ) -> Retrieval[StoreRequest]:
-        """Has the peer send objects to us on an association of ours (C-GET).
-
-        Iterate it for a `StoreRequest` for each object, the same that a store handler gets: `save` it, read it. The
-        peer hears Success when the body of the loop is done, and a failure if it raises. Where it is only awaited,
-        objects go to the application of the client (`app=`), and it returns the final numbers.
-
-        Args:
-            identifier: what to send.
-            storage: SOP classes of the objects that may come. Where none are given, the peer is asked for SOP Classes
-                in Study, and where it cannot tell, every standard one is proposed, on two associations if need be.
-            model: a query model, or the UID of a private SOP class.
-            priority: 0 medium, 1 high, 2 low.
-
-        Raises:
-            StatusError: the peer answered with a Failure status.
-            NoPresentationContext: the peer does not support the SOP class.
-            DicomError: the association could not be opened, or got lost.
-        """
-        sop_class_of(model, "C-GET")
-        return Retrieval(Retriever(self.reserve, identifier, model, storage, priority).get)
+        storage: Sequence[str | PresentationContext],
+        model: QueryModel | str,
+        priority: int,
+        channel: Channel[StoreRequest],
+        operation: RetrieveOperation,
+    ) -> Progress:
+        """Over as many associations as the SOP classes need, which the peer is asked for where they are not known."""
+        return await Retriever(self.reserve, identifier, model, storage, priority).get(channel, operation)
 
     def retrieve(
         self,

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 
 from pydicom.dataset import Dataset
 
@@ -163,16 +164,17 @@ class ServiceUser(ABC):
         model: QueryModel | str = STUDY_ROOT,
         priority: int = Priority.MEDIUM,
     ) -> Retrieval[StoreRequest]:
-        """Has the peer send objects to us on this association (C-GET).
+        """Has the peer send objects to us on the association of the request (C-GET).
 
         Iterate it for a `StoreRequest` for each object, the same that a store handler gets: `save` it, read it. The
         peer hears Success when the body of the loop is done, and a failure if it raises. Where it is only awaited,
-        objects go to the application of the association (`app=`), and it returns the final numbers.
+        objects go to the application of the association or client (`app=`), and it returns the final numbers.
 
         Args:
             identifier: what to send.
-            storage: SOP classes of the objects that may come; an association has to have been opened with them in the
-                role of an SCP.
+            storage: SOP classes of the objects that may come. An association has to have been opened with them in the
+                role of an SCP. A client asks the peer for SOP Classes in Study where none are given, and where it
+                cannot tell, every standard one is proposed, on two associations if need be.
             model: a query model, or the UID of a private SOP class.
             priority: 0 medium, 1 high, 2 low.
 
@@ -181,13 +183,22 @@ class ServiceUser(ABC):
             NoPresentationContext: the peer does not support the SOP class.
             DicomError: the association is over or could not be opened.
         """
-        sop_class = sop_class_of(model, "C-GET")
+        sop_class_of(model, "C-GET")
+        return Retrieval(partial(self._get, identifier, storage, model, priority))
 
-        async def work(channel: Channel[StoreRequest], operation: RetrieveOperation) -> Progress:
-            async with self.reserve(retrieve.get_contexts(model, storage)) as provider:
-                return await retrieve.send_get(provider, sop_class, identifier, priority, channel, operation)
-
-        return Retrieval(work)
+    async def _get(
+        self,
+        identifier: Dataset,
+        storage: Sequence[str | PresentationContext],
+        model: QueryModel | str,
+        priority: int,
+        channel: Channel[StoreRequest],
+        operation: RetrieveOperation,
+    ) -> Progress:
+        """The work of `get`."""
+        async with self.reserve(retrieve.get_contexts(model, storage)) as provider:
+            sop_class = sop_class_of(model, "C-GET")
+            return await retrieve.send_get(provider, sop_class, identifier, priority, channel, operation)
 
     async def n_create(
         self,
