@@ -14,13 +14,15 @@ class Deadline:
         passed: called once when the deadline passes.
     """
 
-    __slots__ = ("at", "handle", "loop", "passed")
+    __slots__ = ("at", "due", "handle", "loop", "passed")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, passed: Callable[[], None]) -> None:
         self.loop = loop
         self.passed = passed
         self.at: float | None = None
         self.handle: asyncio.TimerHandle | None = None
+        # When the timer fires; uvloop's do not say so where that is less than half a millisecond ahead.
+        self.due = 0.0
 
     def set(self, at: float | None) -> None:
         """Moves the deadline.
@@ -29,11 +31,11 @@ class Deadline:
             at: loop time in seconds, `None` for never.
         """
         self.at = at
-        if at is None or (self.handle is not None and self.handle.when() <= at):
+        if at is None or (self.handle is not None and self.due <= at):
             return
         if self.handle is not None:
             self.handle.cancel()
-        self.handle = self.loop.call_at(at, self.check)
+        self.start_timer(at)
 
     def check(self) -> None:
         """Runs when the timer set first has fired; the deadline may have moved since."""
@@ -41,10 +43,14 @@ class Deadline:
         if self.at is None:
             return
         if self.loop.time() < self.at:
-            self.handle = self.loop.call_at(self.at, self.check)
+            self.start_timer(self.at)
             return
         self.at = None
         self.passed()
+
+    def start_timer(self, at: float) -> None:
+        self.due = at
+        self.handle = self.loop.call_at(at, self.check)
 
     def cancel(self) -> None:
         """The deadline will not pass, and keeps nothing alive."""
