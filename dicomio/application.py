@@ -18,6 +18,7 @@ from dicomio import sop, suboperations
 from dicomio.admission import Access, Admission, Proposal
 from dicomio.association import Association
 from dicomio.config import Address, Limits, PresentationContext, Role, Timeout, checked_ae_title, checked_uid
+from dicomio.conformance import conformance_statement
 from dicomio.errors import AssociationReleased, Refused, StatusError
 from dicomio.extensions import Extension, responder
 from dicomio.gate import Context
@@ -27,7 +28,7 @@ from dicomio.operations import Inbound
 from dicomio.places import Place
 from dicomio.profiles import Peer
 from dicomio.requests import REQUEST_TYPES, Request, StoreRequest, UnknownRequest
-from dicomio.server import DEFAULT_PORT, address_of, run, say_listening, serve
+from dicomio.server import DEFAULT_PORT, Server, address_of, run, say_listening, serve
 from dicomio.services import normalized, query
 from dicomio.services.contexts import sop_class_of
 from dicomio.services.reply import answer, respond
@@ -554,6 +555,25 @@ class Application:
 
         with holder:
             supervise(workers, work, lambda: say_listening(address))
+
+    def conformance_statement(
+        self,
+        server: Server | None = None,
+        *,
+        workers: int | None = None,
+        proposes: Iterable[str | PresentationContext] = (),
+    ) -> str:
+        """Describes this application in the shape of PS3.2, in Markdown.
+
+        Args:
+            server: what serves it, running or not, for limits, deadlines, TLS and addresses; the defaults otherwise.
+            workers: processes that serve it.
+            proposes: what it proposes on associations that it opens itself, which cannot be seen from outside.
+
+        Raises:
+            ValueError: something in `proposes` is not a UID.
+        """
+        return conformance_statement(self, server, workers=workers, proposes=proposes)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
