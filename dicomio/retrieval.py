@@ -52,7 +52,6 @@ class Retriever:
         self.model = model
         self.storage = storage
         self.priority = priority
-        self.uids: set[str] = set()
 
     # by C-GET
 
@@ -114,21 +113,26 @@ class Retriever:
             warned = whole.progress.warning > 0
             whole.response = Response(Status.COERCION_OF_DATA_ELEMENTS if warned else Status.SUCCESS)
 
+    @property
+    def study(self) -> str:
+        """The study that the identifier is about; empty where that is not one."""
+        uid = self.identifier.get("StudyInstanceUID")
+        return uid if isinstance(uid, str) else ""
+
     async def ask_classes(self) -> Sequence[str]:
         """SOP Classes in Study (0008,0062), where a query can tell."""
-        study = str(self.identifier.get("StudyInstanceUID") or "")
-        if not isinstance(self.model, QueryModel) or self.model.find is None or not study or "\\" in study:
+        if not isinstance(self.model, QueryModel) or self.model.find is None or not self.study:
             return ()
         async with self.reserve([PresentationContext(self.model.find)]) as provider:
-            return await self.classes_in(provider, study)
+            return await self.classes_in_study(provider)
 
-    async def classes_in(self, provider: DimseProvider, study: str) -> Sequence[str]:
-        """Asks for the SOP classes in a study; a peer that does not support the key says nothing."""
+    async def classes_in_study(self, provider: DimseProvider) -> Sequence[str]:
+        """Asks for the SOP classes in the study; a peer that does not support the key says nothing."""
         assert isinstance(self.model, QueryModel)
         find = self.model.find
-        if find is None or next(contexts_for(provider, find), None) is None:
+        if find is None or not self.study or next(contexts_for(provider, find), None) is None:
             return ()
-        keys = query("STUDY", StudyInstanceUID=study, SOPClassesInStudy="")
+        keys = query("STUDY", StudyInstanceUID=self.study, SOPClassesInStudy="")
         if self.identifier.get("PatientID") and "PATIENT" in self.model.levels:
             keys.PatientID = self.identifier.PatientID
         nobody: Channel[Dataset] = Channel(closed=True)
@@ -170,9 +174,7 @@ class Retriever:
             can_get = model.get is not None and next(contexts_for(provider, model.get), None) is not None
             if not can_get:
                 return await self.move(provider, channel, operation, to, await receiver())
-            study = str(self.identifier.get("StudyInstanceUID") or "")
-            if not self.storage and study and "\\" not in study:
-                self.storage = await self.classes_in(provider, study)
+            self.storage = self.storage or await self.classes_in_study(provider)
         return await self.get_or_move(channel, operation, to, receiver)
 
     async def get_or_move(

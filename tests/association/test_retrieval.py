@@ -70,6 +70,19 @@ async def test_the_peer_is_asked_for_the_sop_classes() -> None:
         assert proposed(client)[-1] == {sop.CTImageStorage, sop.MRImageStorage}
 
 
+async def test_several_studies_are_not_asked_about_as_one() -> None:
+    app, asked = giving(CT_AND_MR), list[Dataset]()
+
+    @app.find(STUDY_ROOT)
+    async def find(request: FindRequest) -> None:
+        asked.append(request.identifier)
+
+    async with MemoryClient(app) as client:
+        async with client.get(query("STUDY", StudyInstanceUID=[STUDY_UID, "1.2.3"])) as retrieval:
+            assert {each.sop_instance_uid async for each in retrieval} == {uid(0), uid(1)}
+    assert asked == []
+
+
 async def test_what_is_given_is_not_asked_for() -> None:
     async with MemoryClient(giving(objects(1))) as client:
         # The context proposes us as SCU, so that nothing can come.
