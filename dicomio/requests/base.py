@@ -3,7 +3,7 @@
 import inspect
 import re
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Final, ParamSpec
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 from dicomio.config import Address
 from dicomio.errors import Refused
@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 __all__ = ["EchoRequest", "Request", "UnknownRequest", "checked_uid"]
 
 P = ParamSpec("P")
+T = TypeVar("T")
 
 # What may stand in a UID that programs are going to build file names from. Letters are outside of PS3.5 9.1 but occur.
 UID: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z.\-]{0,127}")
 INVALID_SOP_INSTANCE: Final = 0x0117
+# Bytes of a data set that are decoded in the event loop; more would keep others waiting.
+DECODED_AT_ONCE: Final = 65_536
 
 
 class Request:
@@ -63,6 +66,17 @@ class Request:
 
     async def load(self) -> None:
         """Takes in what a handler needs before it runs."""
+
+    async def decoded(self, decode: Callable[[bytes], T]) -> T | None:
+        """What the data set decodes to, in a worker thread where it is long; `None` where there is none.
+
+        Raises:
+            Refused: it is longer than `Limits.data_set`.
+        """
+        if self.inbound.body is None:
+            return None
+        data = await self.inbound.body.read(self.inbound.provider.limits.data_set)
+        return await in_thread(decode, data) if len(data) > DECODED_AT_ONCE else decode(data)
 
     def complete(self, response: Command) -> bytes | None:
         """Adds to the final response what belongs into it; returns its data set, if it has one."""

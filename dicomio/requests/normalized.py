@@ -12,7 +12,6 @@ from dicomio.errors import InvalidInstance, Refused
 from dicomio.operations import Inbound
 from dicomio.requests.base import Request, checked_uid
 from dicomio.status import Status
-from dicomio.threads import in_thread
 from dicomio.wire.commands import Command
 
 __all__ = [
@@ -29,8 +28,6 @@ MISTYPED_ARGUMENT: Final = 0x0212
 SUCCESS: Final = 0x0000
 ATTRIBUTE_LIST_ERROR: Final = 0x0107
 SPECIFIC_CHARACTER_SET: Final = 0x00080005
-# Bytes of a data set that are decoded in the event loop; more would keep others waiting.
-DECODED_AT_ONCE: Final = 65_536
 
 
 class NormalizedRequest(Request):
@@ -58,17 +55,13 @@ class NormalizedRequest(Request):
 
     async def load(self) -> None:
         """Reads the data set; what is wrong with it is raised where it is looked at."""
-        if self.inbound.body is None:
-            return
         limits = self.inbound.provider.limits
-        data = await self.inbound.body.read(limits.data_set)
         try:
-            if len(data) > DECODED_AT_ONCE:
-                self.loaded = await in_thread(decode, data, self.transfer_syntax, limits)
-            else:
-                self.loaded = decode(data, self.transfer_syntax, limits)
+            found = await self.decoded(lambda data: decode(data, self.transfer_syntax, limits))
         except InvalidInstance as error:
             self.loaded = Refused(MISTYPED_ARGUMENT, str(error))
+        else:
+            self.loaded = self.loaded if found is None else found
 
     @property
     def data_set(self) -> Dataset:

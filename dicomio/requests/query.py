@@ -15,7 +15,6 @@ from dicomio.identifiers import check_identifier, dataset
 from dicomio.operations import Inbound
 from dicomio.requests.base import Request
 from dicomio.sop.models import BY_SOP_CLASS
-from dicomio.threads import in_thread
 from dicomio.wire.commands import Command, CommandField
 from dicomio.wire.commands import encode as encode_command
 
@@ -35,8 +34,6 @@ QUERY_RETRIEVE_LEVEL: Final = 0x00080052
 NO_KEYS: Final = frozenset({0x00080005, QUERY_RETRIEVE_LEVEL, 0x00080201})
 # The longest value that Explicit VR has a length for in the VR of UIDs (PS3.5 7.1.2).
 LONGEST: Final = 0xFFFE
-# Bytes of an identifier that are decoded in the event loop; more would keep others waiting.
-DECODED_AT_ONCE: Final = 65_536
 # Seconds for which a handler that never waits may go on before others get their turn.
 TURN: Final = 0.002
 
@@ -81,19 +78,14 @@ class IdentifierRequest(Request):
 
     async def load(self) -> None:
         """Reads and checks the identifier; what is wrong with it is raised where it is looked at."""
-        if self.inbound.body is None:
-            return
-        limits = self.inbound.provider.limits
-        data = await self.inbound.body.read(limits.data_set)
         try:
-            if len(data) > DECODED_AT_ONCE:
-                self.loaded = await in_thread(self.decode, data)
-            else:
-                self.loaded = self.decode(data)
+            found = await self.decoded(self.decode)
         except InvalidIdentifier as error:
             self.loaded = error
         except InvalidInstance as error:
             self.loaded = InvalidIdentifier(CANNOT_UNDERSTAND, str(error))
+        else:
+            self.loaded = self.loaded if found is None else found
 
     def decode(self, data: bytes) -> Dataset:
         ds = decode(data, self.transfer_syntax, self.inbound.provider.limits)

@@ -28,7 +28,7 @@ from dicomio import (
 from dicomio.config import PresentationContext
 from dicomio.datasets import decode, encode
 from dicomio.identifiers import dataset
-from dicomio.requests.query import DECODED_AT_ONCE
+from dicomio.requests.base import DECODED_AT_ONCE
 from dicomio.services.query import BATCH
 from dicomio.sop import COLOR_PALETTE, COMPOSITE_INSTANCE_ROOT
 from dicomio.testing import connected
