@@ -304,12 +304,19 @@ class Conversation:
         assert self.sides is not None
         events = self.sides[side].feed(piece)
         if self.sides[side].found:
-            first, second = self.connection.endpoints
-            self.begin(int(second.port > first.port), piece.time, begun=False)
+            self.found(piece.time)
             self.tell(side, events)
             return True
         self.searched += len(piece.data)
         return self.wanted or self.searched < SEARCHED
+
+    def found(self, time: int) -> Association:
+        """A PDU was found in the middle of a connection: whoever has the higher port is taken for the requestor."""
+        if self.association is None:
+            first, second = self.connection.endpoints
+            self.begin(int(second.port > first.port), time, begun=False)
+        assert self.association is not None
+        return self.association
 
     # what is said
 
@@ -325,9 +332,9 @@ class Conversation:
 
     def sink(self, side: int, context_id: int, command: Command) -> Sink | None:
         """Where a data set is to go."""
-        if self.association is None:
-            return None
-        return self.dissector.sink(DataSetStart(self.association, self.sender(side), context_id, command))
+        assert self.sides is not None
+        association = self.found(self.sides[side].time)
+        return self.dissector.sink(DataSetStart(association, self.sender(side), context_id, command))
 
     def tell(self, side: int, events: list[SideEvent]) -> None:
         """Passes on what one side said, with what is known from before."""

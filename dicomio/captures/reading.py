@@ -97,17 +97,14 @@ class CaptureReader:
             raise InvalidCapture("the file is compressed with gzip; decompress it first")
         raise InvalidCapture(f"neither a pcap nor a pcapng file: it begins with {magic.hex(' ') or 'nothing'}")
 
-    def take(self, length: int) -> bytes | None:
-        """The next bytes; `None`, and a quirk, where the file ends before them."""
+    def take(self, length: int, *, inside: bool = True) -> bytes | None:
+        """The next bytes; `None`, and a quirk, where the file ends before them, unless it may end here."""
         data = self.stream.read(length)
         if len(data) == length:
             return data
-        if data:
-            self.end_early()
+        if data or inside:
+            self.quirks.append("the file ends in the middle of a packet")
         return None
-
-    def end_early(self) -> None:
-        self.quirks.append("the file ends in the middle of a packet")
 
     # pcap
 
@@ -120,14 +117,11 @@ class CaptureReader:
         link_type = Struct(f"{order}HHiIII").unpack(header)[5] & 0xFFFF
         record = Struct(f"{order}IIII")
         scale = NANOSECONDS // units
-        while (head := self.take(record.size)) is not None:
+        while (head := self.take(record.size, inside=False)) is not None:
             seconds, fraction, captured, _ = record.unpack(head)
             check_packet(captured)
             data = self.take(captured)
             if data is None:
-                if not captured:
-                    continue
-                self.end_early()
                 break
             yield Packet(seconds * NANOSECONDS + fraction * scale, link_type, data)
 
@@ -136,7 +130,7 @@ class CaptureReader:
     def pcapng(self) -> Iterator[Packet]:
         """The packets of a pcapng file."""
         order = self.section()
-        while order is not None and (head := self.take(8)) is not None:
+        while order is not None and (head := self.take(8, inside=False)) is not None:
             if head[:4] == SECTION_HEADER:
                 order = self.section(head[4:])
                 continue
