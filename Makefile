@@ -30,9 +30,9 @@ bench: $(READY)
 examples: $(READY)
 	$(PYTEST) tests/examples
 
-# Warnings are errors: mkdocs.yml says so. The variable silences an advertisement of the theme's.
+# Warnings are errors; with --quiet they would not even be counted. The variable silences an advertisement of the theme.
 docs: $(READY_FOR_DOCS)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

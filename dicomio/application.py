@@ -1,7 +1,6 @@
 """`Application`: handlers, and everything that follows from which handlers there are."""
 
 import asyncio
-import inspect
 import logging
 import socket
 import ssl as tls
@@ -12,14 +11,13 @@ from os import PathLike
 from types import SimpleNamespace
 from typing import Any, Final, TypeAlias, TypeVar
 
-import anyio.to_thread
-
 from dicomio import sop, suboperations
 from dicomio.admission import Access, Admission, Proposal
 from dicomio.association import Association
+from dicomio.calling import awaitable
 from dicomio.config import Address, Limits, PresentationContext, Role, Timeout, checked_ae_title, checked_uid
 from dicomio.conformance import conformance_statement
-from dicomio.errors import AssociationReleased, Refused, StatusError
+from dicomio.errors import AssociationRejected, AssociationReleased, Refused, StatusError
 from dicomio.extensions import Extension, responder
 from dicomio.gate import Context
 from dicomio.negotiation import Supported
@@ -381,8 +379,10 @@ class Application:
 
     def closed(self, association: Association) -> None:
         """Runs the hooks for an association that is over."""
-        released = isinstance(association.ended, AssociationReleased)
-        for hook in (*(self.release_hooks if released else self.abort_hooks), *self.close_hooks):
+        hooks = self.release_hooks if isinstance(association.ended, AssociationReleased) else self.abort_hooks
+        if isinstance(association.ended, AssociationRejected):
+            hooks = []
+        for hook in (*hooks, *self.close_hooks):
             self.spawn(self.run_hook(hook, association))
 
     async def run_hook(self, hook: Handler, association: Association) -> None:
@@ -635,19 +635,6 @@ class Layer:
 def checked_uids(uids: Sequence[str]) -> list[str]:
     """UIDs, looked at one by one."""
     return [checked_uid(uid) for uid in uids]
-
-
-def awaitable(func: Callable[..., Any]) -> Handler:
-    """A function as something to await: a plain `def` runs in a worker thread, where `anyio.from_thread.run` works."""
-    if inspect.iscoroutinefunction(func) or inspect.iscoroutinefunction(getattr(func, "__call__", None)):  # noqa: B004
-        return func
-
-    async def call(*args: Any) -> Any:
-        result = await anyio.to_thread.run_sync(func, *args)
-        # What looks like a plain function may be a wrapper around an async one.
-        return await result if inspect.isawaitable(result) else result
-
-    return call
 
 
 def give_up(inbound: Inbound) -> None:

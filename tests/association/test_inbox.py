@@ -12,9 +12,11 @@ from dicomio import (
     Application,
     Association,
     AssociationAborted,
+    AssociationRejected,
     EchoRequest,
     FindRequest,
     NoPresentationContext,
+    Proposal,
     Request,
     Status,
     StatusError,
@@ -258,8 +260,16 @@ async def test_hooks_tell_a_release_from_an_abort() -> None:
     async def closed(association: Association) -> None:
         heard.append("closed")
 
+    @app.on_associate
+    async def admit(proposal: Proposal) -> None:
+        if proposal.peer.ae_title == "STRANGER":
+            raise AssociationRejected
+
     async with connected(app):
         pass
     async with connected(app) as association:
         association.abort()
-    assert heard == ["released AssociationReleased", "closed", "aborted AssociationAborted", "closed"]
+    with pytest.raises(AssociationRejected):
+        async with connected(app, ae_title="STRANGER"):
+            pass
+    assert heard == ["released AssociationReleased", "closed", "aborted AssociationAborted", "closed", "closed"]

@@ -1,5 +1,6 @@
 """The pages of the site: all of them are in its navigation, lead somewhere, and say everything there is to say."""
 
+import builtins
 import inspect
 import posixpath
 import re
@@ -27,6 +28,37 @@ API = sorted((ROOT / "docs" / "api").glob("*.md"))
 DIRECTIVE = re.compile(r"^::: (\S+)\n((?:    .*\n)*)", re.MULTILINE)
 DIRECTIVES = [found for page in API for found in DIRECTIVE.findall(page.read_text())]
 LINK = re.compile(r"\]\((?!https?:)([^)#]*)(#[^)]*)?\)")
+# Functions of the SRV facility, and the conditions it returned: dicom_services.h of CTN 3.2.
+SRV_FUNCTIONS = """
+    AcceptSOPClass AcceptServiceClass AcceptServiceClassWithOneXferSyntax CEchoRequest CEchoResponse
+    CFindRequest CFindResponse CGetRequest CGetResponse CMoveRequest CMoveResponse CStoreRequest CStoreResponse
+    Debug Message MessageIDIn MessageIDOut NActionRequest NActionResponse NCreateRequest NCreateResponse
+    NDeleteRequest NDeleteResponse NEventReportRequest NEventReportResponse NGetRequest NGetResponse NSetRequest
+    NSetResponse ProposeSOPClassWithXfer ReceiveCommand ReceiveDataSet RegisterSOPClass RegisterSOPClassXfer
+    RejectServiceClass RequestServiceClass SendCommand SendDataSet SimulateError TestForCancel
+"""
+SRV_CONDITIONS = """
+    CALLBACKABORTEDSERVICE EMPTYCOMMANDQUEUE FILECREATEFAILED ILLEGALASSOCIATION ILLEGALPARAMETER
+    ILLEGALQUERYLEVELATTRIBUTE LISTCREATEFAILURE LISTFAILURE MALLOCFAILURE NOAVAILABLECOMMAND NOCALLBACK NORMAL
+    NOSERVICEINASSOCIATION NOTRANSFERSYNTAX OBJECTACCESSFAILED OBJECTBUILDFAILED OBJECTTOOLARGE
+    OPERATIONCANCELLED PARSEFAILED PDVRECEIVEDOUTOFSEQUENCE PEERABORTEDASSOCIATION PEERREQUESTEDRELEASE
+    PRESENTATIONCONTEXTERROR PRESENTATIONCTXREJECTED QUERYLEVELATTRIBUTEMISSING READPDVFAILED READTIMEOUT
+    RECEIVEDATASETFAILED RECEIVEFAILED REQUESTFAILED RESPONSEFAILED SENDFAILED SUSPICIOUSRESPONSE SYSTEMERROR
+    UNEXPECTEDCOMMAND UNEXPECTEDPDVTYPE UNEXPECTEDPRESENTATIONCONTEXTID UNSUPPORTEDCOMMAND UNSUPPORTEDSERVICE
+    UNSUPPORTEDTRANSFERSYNTAX
+"""
+L_DICOM_FUNCTIONS = """
+    StartUp ShutDown CreateNet FreeNet SetCallback Listen Connect Accept Close SendAssociateRequest
+    SendAssociateAccept SendAssociateReject SendData SendReleaseRequest SendReleaseResponse SendAbort
+    SendCEchoRequest SendCStoreRequest SendCFindRequest SendCMoveRequest SendCGetRequest SendCCancelRequest
+    SendNReportRequest SendNGetRequest SendNSetRequest SendNActionRequest SendNCreateRequest SendNDeleteRequest
+    SetSocketOptions GetSocketOptions IsActivated IsAssociated IsConnected GetQueueSend GetServer GetClient
+    GetClientCount GetHostInfo GetPeerInfo GetAssociate
+"""
+L_DICOM_CALLBACKS = """
+    ACCEPT CONNECT CLOSE RECEIVEASSOCIATEREQUEST RECEIVEASSOCIATEACCEPT RECEIVEASSOCIATEREJECT RECEIVEDATA
+    RECEIVERELEASEREQUEST RECEIVERELEASERESPONSE RECEIVEABORT RECEIVEUNKNOWN PRIVATEKEYPASSWORD SEND RECEIVE
+"""
 STATUSES = {int(value): name for name, value in vars(Status).items() if isinstance(value, Status)}
 
 
@@ -116,3 +148,35 @@ def test_statuses_that_are_named_in_pages_exist() -> None:
     for page in PAGES:
         for name in re.findall(r"\bStatus\.([A-Z_]+)\b", (ROOT / page).read_text()):
             assert hasattr(status.Status, name), (page, name)
+
+
+def test_every_function_of_the_central_test_node_has_its_counterpart() -> None:
+    page = (ROOT / "docs" / "coming-from" / "ctn.md").read_text()
+    assert [name for name in SRV_FUNCTIONS.split() if not re.search(rf"\bSRV_{name}\b", page)] == []
+
+
+def test_every_condition_of_the_central_test_node_has_its_line() -> None:
+    page = (ROOT / "docs" / "status.md").read_text()
+    lines = re.findall(r"^\| `SRV_(\w+)` \| .*\|$", page, re.MULTILINE)
+    assert sorted(lines) == SRV_CONDITIONS.split()
+
+
+def test_every_function_and_callback_of_leadtools_has_its_counterpart() -> None:
+    page = (ROOT / "docs" / "coming-from" / "leadtools.md").read_text()
+    names = [
+        *(f"L_Dicom{name}" for name in L_DICOM_FUNCTIONS.split()),
+        *(f"{name}CALLBACK" for name in L_DICOM_CALLBACKS.split()),
+    ]
+    assert [name for name in names if not re.search(rf"\b{name}\b", page)] == []
+
+
+@pytest.mark.parametrize(
+    "page", ["docs/errors.md", "docs/status.md", *(each for each in PAGES if "coming-from" in each)]
+)
+def test_errors_that_are_named_in_pages_exist(page: str) -> None:
+    text = (ROOT / page).read_text()
+    named = set(
+        re.findall(r"`((?:[A-Z][a-z]+)*(?:Error|Timeout|Failed|Lost|Aborted|Rejected|Released|Context))`", text)
+    )
+    known = {*errors.__all__, *dicomio.__all__, *vars(builtins), "CancelledError"}
+    assert named - known == set()
