@@ -11,8 +11,9 @@ from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_dataset
 
 from dicomio.config import Limits
-from dicomio.datasets.elements import UNDEFINED, check_structure
+from dicomio.datasets.elements import UNDEFINED, check_structure, sniff_implicit
 from dicomio.datasets.plain import encode_plain
+from dicomio.datasets.raw import raw_data_set
 from dicomio.datasets.syntax import UNCOMPRESSED, Encoding, encoding_of
 from dicomio.datasets.transcode import transcode
 from dicomio.errors import InvalidInstance
@@ -83,7 +84,12 @@ def decode(data: bytes | memoryview, transfer_syntax: str, limits: Limits = DEFA
         raise InvalidInstance(f"the data set of {len(data)} bytes is longer than {limits.data_set} bytes")
     encoding = encoding_of(transfer_syntax)
     plain = inflate(data, limits) if encoding.deflated else data
+    found = sniff_implicit(plain, 0, len(plain))
+    if found is not None and (ds := raw_data_set(plain, found, encoding.little, checked=False)) is not None:
+        return ds
     implicit = check_structure(plain, encoding, limits.nesting)
+    if (ds := raw_data_set(plain, implicit, encoding.little, checked=True)) is not None:
+        return ds
     try:
         return read_dataset(cast("BinaryIO", BytesIO(plain)), implicit, encoding.little)
     except Exception as error:  # whatever pydicom makes of hostile bytes

@@ -303,6 +303,7 @@ def test_a_bomb_of_empty_items_is_refused_before_anything_is_made_of_them() -> N
 @pytest.mark.parametrize("transfer_syntax", [EXPLICIT_LE, IMPLICIT_LE])
 def test_elements_count_too(monkeypatch: pytest.MonkeyPatch, small: Dataset, transfer_syntax: str) -> None:
     monkeypatch.setattr("dicomio.datasets.elements.MOST_EFFORT", 3)
+    monkeypatch.setattr("dicomio.datasets.raw.LONGEST", 0)
     data = encode(small, transfer_syntax)
     with pytest.raises(InvalidInstance, match="too many elements and items"):
         decode(data, transfer_syntax)
