@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from pydicom.dataset import Dataset
 
+from dicomio.calling import call
 from dicomio.client import Client
 from dicomio.config import Address, Limits, PresentationContext, checked_ae_title
 from dicomio.datasets import Instance
@@ -27,7 +28,6 @@ from dicomio.opening import Locate
 from dicomio.profiles import Peer
 from dicomio.requests import Progress, RetrieveRequest, StoreRequest
 from dicomio.responses import Channel
-from dicomio.services.query import call
 from dicomio.services.storage import Priority, Source, StoreOptions
 from dicomio.status import Status
 from dicomio.threads import in_thread

@@ -1,10 +1,10 @@
 """What every request of a peer is to its handler."""
 
-import inspect
 import re
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
+from dicomio.calling import call
 from dicomio.config import Address
 from dicomio.errors import Refused
 from dicomio.operations import Inbound
@@ -89,7 +89,7 @@ class Request:
 
         It runs on even where the association ends, and is waited for when the server closes.
         """
-        self.after_calls.append(lambda: call_any(func, *args, **kwargs))
+        self.after_calls.append(lambda: call(func, *args, **kwargs))
 
 
 class EchoRequest(Request):
@@ -102,16 +102,6 @@ class UnknownRequest(Request):
     """A request that no handler is registered for."""
 
     __slots__ = ()
-
-
-async def call_any(func: Callable[P, object], /, *args: P.args, **kwargs: P.kwargs) -> None:
-    """Calls a function of either kind."""
-    if inspect.iscoroutinefunction(func):
-        await func(*args, **kwargs)
-    else:
-        result = await in_thread(func, *args, **kwargs)
-        if inspect.isawaitable(result):
-            await result
 
 
 def checked_uid(uid: str, what: str) -> str:

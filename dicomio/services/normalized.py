@@ -1,14 +1,13 @@
 """The six DIMSE-N services, both sides (PS3.7 10.1)."""
 
-import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-import anyio.to_thread
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
+from dicomio.calling import call
 from dicomio.config import PresentationContext, Role
 from dicomio.datasets import decode, encode
 from dicomio.dimse import DimseProvider
@@ -127,13 +126,10 @@ def performer(func: Callable[..., Any]) -> Callable[[NormalizedRequest], Awaitab
 
     It returns `None` for Success, a status, a data set that goes with the response, or a status and a data set.
     """
-    is_async = inspect.iscoroutinefunction(func)
 
     async def perform(request: NormalizedRequest) -> Any:
         request.data_set  # noqa: B018  # raises what is wrong with it, before the handler is called
-        result = await func(request) if is_async else await anyio.to_thread.run_sync(func, request)
-        if not is_async and inspect.isawaitable(result):
-            result = await result
+        result = await call(func, request)
         status, answer = result if isinstance(result, tuple) and len(result) == 2 else (None, result)
         if answer is None:
             return status

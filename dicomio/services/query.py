@@ -1,7 +1,6 @@
 """Query: C-FIND, both sides (PS3.4 C.4.1, K, PS3.7 9.1.2)."""
 
 import asyncio
-import inspect
 import time
 from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
@@ -11,17 +10,18 @@ from typing import Any, Final, ParamSpec, TypeAlias, TypeVar
 import anyio.to_thread
 from pydicom.dataset import Dataset
 
+from dicomio.calling import call
 from dicomio.config import PresentationContext
 from dicomio.datasets import decode
 from dicomio.dimse import DimseProvider
-from dicomio.requests import FindRequest, Request
+from dicomio.requests import FindRequest
 from dicomio.responses import Channel, retrieve
 from dicomio.services.contexts import pick_context, sop_class_of
 from dicomio.services.operation import Operation, OperationResponses
 from dicomio.sop.models import QueryModel
 from dicomio.wire.commands import Command, CommandField
 
-__all__ = ["Match", "Matches", "call", "contexts_to_propose", "performer", "send_find"]
+__all__ = ["Match", "Matches", "contexts_to_propose", "performer", "send_find"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -103,18 +103,6 @@ def performer(func: Callable[..., Any]) -> Callable[[FindRequest], Awaitable[Any
         return await send_matches(request, await call(func, request))
 
     return perform
-
-
-async def call(func: Callable[[Any], Any], request: Request) -> Any:
-    """What a handler of any kind comes to; plain functions run in a worker thread."""
-    # An object may be called too.
-    routine = func if inspect.isroutine(func) else getattr(func, "__call__", func)  # noqa: B004
-    if inspect.isasyncgenfunction(routine):
-        return func(request)
-    if inspect.iscoroutinefunction(routine):
-        return await func(request)
-    result = await anyio.to_thread.run_sync(func, request)
-    return await result if inspect.isawaitable(result) else result
 
 
 async def send_matches(request: FindRequest, result: Any) -> Any:

@@ -19,8 +19,9 @@ from typing import Any, Final, TypeAlias
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
-from dicomio.application import Application, awaitable
+from dicomio.application import Application
 from dicomio.association import Association
+from dicomio.calling import awaitable
 from dicomio.client import Client
 from dicomio.config import PresentationContext, Timeout, checked_ae_title, checked_uid
 from dicomio.errors import ConnectFailed, DicomError, Refused, StatusError, TransactionExpired

@@ -10,8 +10,9 @@ from weakref import WeakSet
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import Dataset
 
-from dicomio.application import Application, awaitable
+from dicomio.application import Application
 from dicomio.association import Association
+from dicomio.calling import awaitable
 from dicomio.config import Address, Role
 from dicomio.errors import DicomError, Refused, StatusError
 from dicomio.requests import CreateRequest, GetRequest, SetRequest

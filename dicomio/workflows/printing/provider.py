@@ -11,8 +11,9 @@ from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
 from dicomio import sop
-from dicomio.application import Application, awaitable
+from dicomio.application import Application
 from dicomio.association import Association
+from dicomio.calling import awaitable
 from dicomio.config import Address
 from dicomio.errors import DicomError, Refused
 from dicomio.identifiers import dataset

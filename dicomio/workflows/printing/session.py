@@ -12,8 +12,9 @@ from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
 from dicomio import sop
-from dicomio.application import Application, awaitable
+from dicomio.application import Application
 from dicomio.association import Association
+from dicomio.calling import awaitable
 from dicomio.client import Client
 from dicomio.config import PresentationContext
 from dicomio.errors import DicomError, NoPresentationContext, Refused, StatusError
