@@ -1,7 +1,7 @@
 """What all tools that wait for peers have in common."""
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -12,25 +12,23 @@ from dicomio.cli.shutdown import decide_shutdown
 from dicomio.server import run as run_server
 from dicomio.workers import reserve_port, supervise
 
-__all__ = ["serve_application"]
+__all__ = ["serve_application", "server_maker"]
 
 IDLE: Final = 600.0
 
 
-def serve_application(app: Application, args: Namespace, output: Output) -> int:
-    """Serves until SIGINT or SIGTERM, with as many processes as wanted.
+def host_of(args: Namespace) -> str | None:
+    """The address to listen on; with port 0 the system would choose another port for each kind of address."""
+    return getattr(args, "host", None) or ("0.0.0.0" if args.port == 0 else None)
 
-    Returns:
-        The exit code.
+
+def server_maker(app: Application, args: Namespace) -> Callable[..., Server]:
+    """What makes the server that the options describe, given a port, and whether that is `shared`.
 
     Raises:
         UsageError: the TLS options are not right.
     """
     context = server_tls(args)
-    if hasattr(args, "allow_shutdown"):
-        decide_shutdown(app, allowed=args.allow_shutdown)
-    # With port 0 the system would choose another port for each kind of address.
-    host = getattr(args, "host", None) or ("0.0.0.0" if args.port == 0 else None)
     timeout = Timeout(
         artim=args.acse_timeout,
         release=args.acse_timeout,
@@ -43,14 +41,29 @@ def serve_application(app: Application, args: Namespace, output: Output) -> int:
     limits = Limits(max_pdu=args.max_pdu, associations=args.max_associations)
 
     def make(port: int, *, shared: bool) -> Server:
-        return serve(app, host, port, ssl=context, timeout=timeout, limits=limits, reuse_port=shared)
+        return serve(app, host_of(args), port, ssl=context, timeout=timeout, limits=limits, reuse_port=shared)
 
+    return make
+
+
+def serve_application(app: Application, args: Namespace, output: Output) -> int:
+    """Serves until SIGINT or SIGTERM, with as many processes as wanted.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        UsageError: the TLS options are not right.
+    """
+    make = server_maker(app, args)
+    if hasattr(args, "allow_shutdown"):
+        decide_shutdown(app, allowed=args.allow_shutdown)
     try:
         if args.workers == 1:
             shared = getattr(args, "shared_port", False)
             run_server(make(args.port, shared=shared), lambda server: tell(server.addresses, output))
         else:
-            holder, (name, port) = reserve_port(host, args.port)
+            holder, (name, port) = reserve_port(host_of(args), args.port)
             with holder:
                 supervise(
                     args.workers,

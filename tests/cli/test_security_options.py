@@ -60,6 +60,7 @@ def words_for(name: str, port: int, sample: Sample, directory: Path) -> list[obj
     """What an SCU is to do."""
     more: dict[str, tuple[object, ...]] = {
         "storescu": (sample("CT_small.dcm"),),
+        "dcmsend": (sample("CT_small.dcm"),),
         "findscu": STUDY,
         "getscu": (*STUDY, "-od", directory),
         "movescu": (*STUDY, "-aem", "NOBODY"),
@@ -87,6 +88,8 @@ def test_every_scu_shows_its_certificate(
     if name == "movescu":
         # It is heard, and knows of no such destination.
         assert "0xA801" in ran.err
+    elif name == "termscu":
+        assert "does not support being shut down" in ran.err
     else:
         assert (ran.code, ran.err) == (0, "")
 

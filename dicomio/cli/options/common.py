@@ -16,9 +16,10 @@ from dicomio.cli.options.tools import (
     REPEATED,
     RETRIEVE,
     SCP,
-    SCPS,
     SCUS,
     SECURITY,
+    SERVERS,
+    TITLED,
 )
 from dicomio.tls import Profile
 
@@ -65,7 +66,7 @@ OPTIONS: Final = (
     ),
     Option(("--json",), "print results as JSON lines", ALL, GENERAL, default=False),
     Option(("--no-progress",), "show no progress", (*SCUS, "demo"), GENERAL, default=False),
-    Option(("-aet", "--aetitle"), "our AE title (the tool's name)", NETWORK, CONNECTION, "TITLE", values.ae_title),
+    Option(("-aet", "--aetitle"), "our AE title (the tool's name)", TITLED, CONNECTION, "TITLE", values.ae_title),
     Option(
         ("-aec", "--call"),
         "AE title of the peer",
@@ -171,7 +172,7 @@ OPTIONS: Final = (
     Option(
         ("-vc", "--verify-peer-cert"),
         "verify the certificate of a peer that has one",
-        SCPS,
+        SERVERS,
         SECURITY,
         name="peer_certificate",
         const="verify",

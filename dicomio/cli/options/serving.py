@@ -4,17 +4,27 @@ from typing import Final
 
 from dicomio.cli import values
 from dicomio.cli.options.table import Argument, Option
-from dicomio.cli.options.tools import ARCHIVE, CONNECTION, INPUT, OUTPUT, SCPS, SERVE, SHUTDOWN
+from dicomio.cli.options.tools import (
+    APPLICATIONS,
+    ARCHIVE,
+    CONFORMANCE,
+    CONNECTION,
+    INPUT,
+    OUTPUT,
+    SERVE,
+    SERVERS,
+    SHUTDOWN,
+)
 
 __all__ = ["ARGUMENTS", "OPTIONS"]
 
-ARGUMENTS: Final = (Argument("APPLICATION", "MODULE:APP, where APP is a dicomio.Application", SERVE),)
+ARGUMENTS: Final = (Argument("APPLICATION", "MODULE:APP, where APP is a dicomio.Application", APPLICATIONS),)
 
 OPTIONS: Final = (
     Option(
         ("--port",),
         "TCP port (11112), 0 for any that is free",
-        SERVE,
+        APPLICATIONS,
         CONNECTION,
         "NUMBER",
         values.server_port,
@@ -27,12 +37,12 @@ OPTIONS: Final = (
         CONNECTION,
         default=False,
     ),
-    Option(("--host",), "address to listen on (all)", SERVE, CONNECTION, "ADDRESS", values.host),
-    Option(("--workers",), "processes that share the port (1)", SCPS, CONNECTION, "NUMBER", values.count, default=1),
+    Option(("--host",), "address to listen on (all)", APPLICATIONS, CONNECTION, "ADDRESS", values.host),
+    Option(("--workers",), "processes that share the port (1)", SERVERS, CONNECTION, "NUMBER", values.count, default=1),
     Option(
         ("--max-associations",),
         "associations at once; more are rejected (1000)",
-        SCPS,
+        SERVERS,
         CONNECTION,
         "NUMBER",
         values.count,
@@ -43,6 +53,14 @@ OPTIONS: Final = (
         SHUTDOWN,
         CONNECTION,
         default=False,
+    ),
+    Option(
+        ("--propose",),
+        "SOP class, by name or UID, that the application proposes on associations it opens; as often as needed",
+        CONFORMANCE,
+        OUTPUT,
+        "SOPCLASS",
+        action="append",
     ),
     Option(("--index",), "URL of the index (SQLite in the archive)", ARCHIVE, OUTPUT, "URL"),
     Option(

@@ -9,7 +9,9 @@ from dicomio.cli.options.table import Tool
 
 __all__ = [
     "ALL",
+    "APPLICATIONS",
     "ARCHIVE",
+    "CONFORMANCE",
     "CONNECTION",
     "DCMSEND",
     "EVENTS",
@@ -32,11 +34,13 @@ __all__ = [
     "SECURITY",
     "SENDING",
     "SERVE",
+    "SERVERS",
     "SHUTDOWN",
     "STORE",
     "STORESCU",
     "SYNTAX",
     "TESTING",
+    "TITLED",
     "TOOLS",
 ]
 
@@ -103,6 +107,12 @@ TOOLS: Final = (
         failure="the port cannot be listened on",
     ),
     Tool(
+        "conformance",
+        "Prints the conformance statement of a dicomio.Application of yours (PS3.2), in Markdown.",
+        results="the statement; with --json in one object",
+        failure="the statement could not be printed",
+    ),
+    Tool(
         "dissect",
         "Prints the DICOM associations in a network capture: PDUs, contexts, commands, statuses and times.",
         results="what was said, association by association; with --json each PDU, message and data set",
@@ -147,9 +157,15 @@ SCUS: Final = (*REPEATED, *DCMSEND, *QUERIES, "termscu")
 SCP: Final = ("storescp", "dcmrecv")
 ARCHIVE: Final = ("qrscp",)
 SERVE: Final = ("serve",)
+CONFORMANCE: Final = ("conformance",)
+# Those that take an application.
+APPLICATIONS: Final = (*SERVE, *CONFORMANCE)
 SHUTDOWN: Final = (*SCP, *ARCHIVE)
 SCPS: Final = (*SCP, *ARCHIVE, *SERVE)
-NETWORK: Final = (*SCUS, *SCPS)
+SERVERS: Final = (*SCPS, *CONFORMANCE)
+NETWORK: Final = (*SCUS, *SERVERS)
+# An application has its AE title already.
+TITLED: Final = (*SCUS, *SCP, *ARCHIVE)
 
 GENERAL: Final = "general options"
 CONNECTION: Final = "network options"
