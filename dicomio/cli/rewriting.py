@@ -67,8 +67,8 @@ class Rewriting:
         given = [spelling for name, spelling in OPTIONS.items() if getattr(args, name, None) is not None]
         if args.bit_preserving and given:
             raise UsageError(f"option +B leaves nothing for {', '.join(given)}")
-        if not given and args.bit_preserving is not False:
-            return None
+        if not given:
+            return cls() if args.bit_preserving is False else None
         transfer_syntax = args.write_transfer_syntax or None
         deflates = transfer_syntax in (None, DeflatedExplicitVRLittleEndian)
         if args.compression_level is not None and not deflates:
