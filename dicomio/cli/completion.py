@@ -191,6 +191,9 @@ def fish() -> str:
     """The script for fish."""
     lines = [
         "# fish completion of dicomio; put it into ~/.config/fish/completions/dicomio.fish",
+        "function __dicomio_after",
+        "    contains -- (commandline -opc)[-1] $argv",
+        "end",
         "complete -c dicomio -f",
     ]
     lines += [
@@ -202,28 +205,31 @@ def fish() -> str:
 
 def fish_tool(tool: Tool) -> Iterator[str]:
     """What completes the command line of one tool."""
-    chosen = quoted(f"__fish_seen_subcommand_from {tool.name}")
+    chosen = f"__fish_seen_subcommand_from {tool.name}"
     if command := positional(tool, *FISH):
-        yield f"complete -c dicomio -n {chosen}{command}"
+        yield f"complete -c dicomio -n {quoted(chosen)}{command}"
     for option in options_of(tool.name):
-        yield f"complete -c dicomio -n {chosen}{fish_option(option)}"
+        yield from fish_option(option, chosen)
 
 
-def fish_option(option: Option) -> str:
-    """One option. fish knows of none that begin with a plus: these are arguments to it."""
-    words = [fish_spelling(spelling) for spelling in option.spellings]
-    value = candidates(option, *FISH)
+def fish_option(option: Option, chosen: str) -> Iterator[str]:
+    """One option. fish knows of none that begin with a plus: these are arguments to it, and so are their values."""
+    value, meaning = candidates(option, *FISH), quoted(one_line(option.meaning))
+    plus = [spelling for spelling in option.spellings if spelling.startswith("+")]
+    words = [fish_spelling(spelling) for spelling in option.spellings if spelling not in plus]
     if option.value:
         words.append(f"-r{value}" if value == FISH[0] else f"-x{value}")
-    return f" {' '.join(words)} -d {quoted(one_line(option.meaning))}"
+    yield f"complete -c dicomio -n {quoted(chosen)} {' '.join(words)} -d {meaning}"
+    for spelling in plus:
+        yield f"complete -c dicomio -n {quoted(chosen)} -a {quoted(spelling)} -d {meaning}"
+        if option.value and value:
+            yield f"complete -c dicomio -n {quoted(f'{chosen}; and __dicomio_after {spelling}')}{value}"
 
 
 def fish_spelling(spelling: str) -> str:
     """How fish wants to be told of a spelling."""
     if spelling.startswith("--"):
         return f"-l {spelling[2:]}"
-    if spelling.startswith("+"):
-        return f"-a {quoted(spelling)}"
     return f"-s {spelling[1:]}" if len(spelling) == 2 else f"-o {quoted(spelling[1:])}"
 
 

@@ -76,11 +76,14 @@ _PRESENT: Mapping[str, Callable[[], bool]] = {
     "ctn": lambda: program("simple_storage") is not None,
     "dcmjs": lambda: program("node") is not None and (DCMJS_DIRECTORY / "node_modules" / "dcmjs-dimse").is_dir(),
     "dcmtk": lambda: program("storescp") is not None,
+    "fish": lambda: program("fish") is not None,
     "gdcm": lambda: program("gdcmscu") is not None,
     "odil": _odil_is_importable,
     "orthanc": lambda: program("Orthanc") is not None,
     "pixelmed": lambda: program("java") is not None and PIXELMED_JAR.exists(),
     "pynetdicom": lambda: importlib.util.find_spec("pynetdicom") is not None,
+    "tshark": lambda: program("tshark") is not None and program("dumpcap") is not None,
+    "zsh": lambda: program("zsh") is not None,
 }
 
 
