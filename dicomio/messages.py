@@ -59,7 +59,17 @@ class MessageAssembler:
         quirks: gets a sentence for each deviation that was tolerated.
     """
 
-    __slots__ = ("awaiting", "command", "command_context", "contexts", "longest_command", "quirks", "started", "strict")
+    __slots__ = (
+        "awaiting",
+        "command",
+        "command_context",
+        "contexts",
+        "longest_command",
+        "quirks",
+        "repeated",
+        "started",
+        "strict",
+    )
 
     def __init__(self, longest_command: int, *, strict: bool, quirks: list[str]) -> None:
         self.longest_command = longest_command
@@ -67,6 +77,8 @@ class MessageAssembler:
         self.quirks = quirks
         self.contexts: Container[int] = ()
         self.command = bytearray()
+        # The last response with a data set: those to a query have the same command set again and again.
+        self.repeated: tuple[bytes, Command | None] = b"", None
         self.command_context = NO_CONTEXT
         self.awaiting = NO_CONTEXT
         self.started = False
@@ -129,12 +141,22 @@ class MessageAssembler:
         whole = bytes(self.command) + view if self.command else bytes(view)
         self.command.clear()
         self.command_context = NO_CONTEXT
-        command = commands.decode(whole)
-        if command.quirks:
-            self.take_quirks(command)
+        command = self.decode(whole)
         events.append(CommandReceived(context_id, command))
         if command.has_data_set:
             self.awaiting, self.started = context_id, False
+
+    def decode(self, whole: bytes) -> Command:
+        """The command of an encoded command set; that of a response that comes again is the same object."""
+        before, repeated = self.repeated
+        if repeated is not None and whole == before:
+            return repeated
+        command = commands.decode(whole)
+        if command.quirks:
+            self.take_quirks(command)
+        elif command.has_data_set and command.is_response:
+            self.repeated = whole, command
+        return command
 
     def take_quirks(self, command: Command) -> None:
         """Notes what was odd about a command set."""

@@ -1,6 +1,7 @@
 """Messages out of fragments: whichever way a peer cuts them, and what it must not do."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations, pairwise
 
 import pytest
@@ -362,3 +363,41 @@ def test_no_fragments_raise_anything_else(parts: list[Part], strict: bool) -> No
         except RemoteProtocolError:
             break
     assert len(messages.command) <= LIMIT
+
+
+MATCH = Command(
+    CommandField.C_FIND_RSP, responding_to=1, affected_sop_class_uid="1.2.3", status=0xFF00, has_data_set=True
+)
+RESPONSES = (
+    MATCH,
+    replace(MATCH, status=0xFF01),
+    replace(MATCH, responding_to=2),
+    replace(MATCH, status=0, has_data_set=False),
+    RESPONSE,
+)
+
+
+@given(st.lists(st.sampled_from(RESPONSES), max_size=9))
+def test_responses_that_come_again_and_others_between(responses: list[Command]) -> None:
+    messages = assembler()
+    for each in responses:
+        data = [(1, DATA | LAST, b"ab")] if each.has_data_set else []
+        received, *_ = feed(messages, command(each), *data)
+        assert isinstance(received, CommandReceived)
+        assert received.command == each
+
+
+def test_a_response_that_comes_again_is_decoded_once() -> None:
+    messages, match = assembler(), (command(MATCH), (1, DATA | LAST, b"ab"))
+    (first, _), (second, _) = feed(messages, *match), feed(messages, *match)
+    assert isinstance(first, CommandReceived)
+    assert isinstance(second, CommandReceived)
+    assert first.command is second.command
+
+
+def test_what_is_odd_about_a_response_is_odd_each_time() -> None:
+    messages = assembler(strict=True)
+    odd = command(replace(MATCH, unknown={0x00000001: b"ab"}))
+    for _ in range(2):
+        with pytest.raises(RemoteProtocolError, match=r"is kept as it is"):
+            feed(messages, odd)
