@@ -22,7 +22,7 @@ from dicomio.errors import (
     RemoteProtocolError,
     WriteTimeout,
 )
-from dicomio.invoking import CANCELLABLE, RESPONSE_BIT, Invoker
+from dicomio.invoking import CANCELLABLE, Invoker
 from dicomio.machine import State
 from dicomio.messages import CommandReceived, DataMissing, DataReceived
 from dicomio.negotiation import AcceptedContext, Agreement, conclude
@@ -38,7 +38,7 @@ from dicomio.session import (
     UpperLayer,
     UpperLayerEvent,
 )
-from dicomio.wire.commands import Command, CommandField
+from dicomio.wire.commands import RESPONSE_BIT, Command, CommandField
 from dicomio.wire.pdus import AssociateAC, AssociateRJ, AssociateRQ
 
 __all__ = ["DimseProvider"]

@@ -20,11 +20,10 @@ from dicomio.operations import Inbound, Pending, Reply
 from dicomio.protocol import REPLIES, UpperLayerProtocol
 from dicomio.session import UpperLayer
 from dicomio.window import Window
-from dicomio.wire.commands import Command, CommandField
+from dicomio.wire.commands import RESPONSE_BIT, Command, CommandField
 
 __all__ = ["CANCELLABLE", "Invoker"]
 
-RESPONSE_BIT: Final = 0x8000
 CANCELLABLE: Final = (CommandField.C_FIND_RQ, CommandField.C_GET_RQ, CommandField.C_MOVE_RQ)
 
 # Responses that never have a data set (PS3.7 9.3.1.2, 9.3.5.2); some peers announce one all the same and send none.

@@ -3,20 +3,19 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dicomio.body import Body
 from dicomio.deadline import Deadline
 from dicomio.negotiation import AcceptedContext
 from dicomio.responses import Channel
+from dicomio.status import PENDING
 from dicomio.wire.commands import Command
 
 if TYPE_CHECKING:
     from dicomio.dimse import DimseProvider
 
 __all__ = ["Dispatch", "Inbound", "Pending", "Reply"]
-
-PENDING_STATUSES: Final = (0xFF00, 0xFF01)
 
 
 class Reply:
@@ -31,7 +30,7 @@ class Reply:
     @property
     def is_pending(self) -> bool:
         """Whether more responses follow."""
-        return self.command.status in PENDING_STATUSES
+        return self.command.status in PENDING
 
 
 class Pending:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-__all__ = ["MEANINGS", "SERVICE_MEANINGS", "Status"]
+__all__ = ["MEANINGS", "PENDING", "SERVICE_MEANINGS", "Status"]
 
 # Names and words of the codes that mean the same, or nearly so, in every service class.
 TABLE = """

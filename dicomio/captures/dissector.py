@@ -20,6 +20,7 @@ from dicomio.captures.reassembly import Piece
 from dicomio.captures.side import Message, PDUFrame, Side, SideEvent, Sink, Trouble
 from dicomio.config import Limits
 from dicomio.negotiation import conclude
+from dicomio.status import PENDING
 from dicomio.wire.commands import Command
 from dicomio.wire.pdus import Abort, AssociateAC, AssociateRJ, AssociateRQ, ReleaseRP
 
@@ -33,7 +34,6 @@ SHORTEST_ASSOCIATE: Final = 68
 SEARCHED: Final = 1_048_576
 # Requests that wait for their response, of both sides; there are no more Message IDs.
 MOST_REQUESTS: Final = 131_072
-PENDING: Final = (0xFF00, 0xFF01)
 
 TLS: Final = b"\x16\x03"
 

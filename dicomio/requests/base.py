@@ -8,6 +8,7 @@ from dicomio.calling import call
 from dicomio.config import Address
 from dicomio.errors import Refused
 from dicomio.operations import Inbound
+from dicomio.status import Status
 from dicomio.threads import in_thread
 from dicomio.wire.commands import Command
 
@@ -21,7 +22,6 @@ T = TypeVar("T")
 
 # What may stand in a UID that programs are going to build file names from. Letters are outside of PS3.5 9.1 but occur.
 UID: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z.\-]{0,127}")
-INVALID_SOP_INSTANCE: Final = 0x0117
 # Bytes of a data set that are decoded in the event loop; more would keep others waiting.
 DECODED_AT_ONCE: Final = 65_536
 
@@ -111,5 +111,5 @@ def checked_uid(uid: str, what: str) -> str:
         Refused: it is not; "Invalid SOP Instance" (PS3.7 C.5.6).
     """
     if not UID.fullmatch(uid):
-        raise Refused(INVALID_SOP_INSTANCE, f"invalid SOP {what} UID {uid[:40]!r}")
+        raise Refused(Status.INVALID_SOP_INSTANCE, f"invalid SOP {what} UID {uid[:40]!r}")
     return uid

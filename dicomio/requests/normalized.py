@@ -24,9 +24,6 @@ __all__ = [
     "SetRequest",
 ]
 
-MISTYPED_ARGUMENT: Final = 0x0212
-SUCCESS: Final = 0x0000
-ATTRIBUTE_LIST_ERROR: Final = 0x0107
 SPECIFIC_CHARACTER_SET: Final = 0x00080005
 
 
@@ -59,7 +56,7 @@ class NormalizedRequest(Request):
         try:
             found = await self.decoded(lambda data: decode(data, self.transfer_syntax, limits))
         except InvalidInstance as error:
-            self.loaded = Refused(MISTYPED_ARGUMENT, str(error))
+            self.loaded = Refused(Status.MISTYPED_ARGUMENT, str(error))
         else:
             self.loaded = self.loaded if found is None else found
 
@@ -103,7 +100,7 @@ class CreateRequest(NormalizedRequest):
     def complete(self, response: Command) -> bytes | None:
         """Adds the SOP instance, unless it would have been ours to name and was not created."""
         data = super().complete(response)
-        if self.assigned and Status(response.status or SUCCESS).is_failure:
+        if self.assigned and Status(response.status or Status.SUCCESS).is_failure:
             response.affected_sop_instance_uid = None
         return data
 
@@ -144,8 +141,8 @@ class GetRequest(NormalizedRequest):
 
     def complete(self, response: Command) -> bytes | None:
         """Adds the attributes; those that do not exist are listed (PS3.7 10.1.2.1.7)."""
-        if self.missing and response.status == SUCCESS:
-            response.status = ATTRIBUTE_LIST_ERROR
+        if self.missing and response.status == Status.SUCCESS:
+            response.status = Status.ATTRIBUTE_LIST_ERROR
             response.attribute_identifiers = self.missing
         return super().complete(response)
 

@@ -15,16 +15,12 @@ from dicomio.identifiers import check_identifier, dataset
 from dicomio.operations import Inbound
 from dicomio.requests.base import Request
 from dicomio.sop.models import BY_SOP_CLASS
-from dicomio.wire.commands import Command, CommandField
+from dicomio.status import Status
+from dicomio.wire.commands import RESPONSE_BIT, Command, CommandField
 from dicomio.wire.commands import encode as encode_command
 
 __all__ = ["FindRequest", "IdentifierRequest", "Progress", "RetrieveRequest"]
 
-CANNOT_UNDERSTAND: Final = 0xC000
-CANCEL: Final = 0xFE00
-PENDING: Final = 0xFF00
-PENDING_WARNING: Final = 0xFF01
-RESPONSE_BIT: Final = 0x8000
 # The most that a counter of sub-operations can say.
 MOST: Final = 0xFFFF
 
@@ -56,7 +52,7 @@ class IdentifierRequest(Request):
         self.model = BY_SOP_CLASS.get(inbound.context.abstract_syntax)
         self.priority = inbound.command.priority
         self.level = ""
-        self.loaded: Dataset | InvalidIdentifier = InvalidIdentifier(CANNOT_UNDERSTAND, "no identifier")
+        self.loaded: Dataset | InvalidIdentifier = InvalidIdentifier(Status.CANNOT_UNDERSTAND, "no identifier")
 
     @property
     def identifier(self) -> Dataset:
@@ -83,7 +79,7 @@ class IdentifierRequest(Request):
         except InvalidIdentifier as error:
             self.loaded = error
         except InvalidInstance as error:
-            self.loaded = InvalidIdentifier(CANNOT_UNDERSTAND, str(error))
+            self.loaded = InvalidIdentifier(Status.CANNOT_UNDERSTAND, str(error))
         else:
             self.loaded = self.loaded if found is None else found
 
@@ -133,7 +129,7 @@ class FindRequest(IdentifierRequest):
             ds = Dataset({**dict(ds.items())})
             ds.QueryRetrieveLevel = self.level
         data = encode(ds, self.transfer_syntax)
-        self.inbound.answer_soon(self.response(PENDING if self.wanted <= tags else PENDING_WARNING), data)
+        self.inbound.answer_soon(self.response(Status.PENDING if self.wanted <= tags else Status.PENDING_WARNING), data)
         self.sent += 1
         await self.pause()
 
@@ -208,7 +204,7 @@ class RetrieveRequest(IdentifierRequest):
         if not self.started:
             return None
         self.count(response)
-        if response.status != CANCEL:
+        if response.status != Status.CANCEL:
             response.remaining = None
         if not self.failed_uids:
             return None
@@ -222,7 +218,9 @@ class RetrieveRequest(IdentifierRequest):
         Raises:
             DicomError: the association is over.
         """
-        response = Command(self.command.field | RESPONSE_BIT, affected_sop_class_uid=self.sop_class_uid, status=PENDING)
+        response = Command(
+            self.command.field | RESPONSE_BIT, affected_sop_class_uid=self.sop_class_uid, status=Status.PENDING
+        )
         self.count(response)
         self.inbound.answer(response)
 

@@ -9,14 +9,12 @@ from dicomio.errors import DicomError, InvalidInstance, LocalProtocolError, Stat
 from dicomio.operations import Inbound, Reply
 from dicomio.sop import statuses_of
 from dicomio.status import Status
-from dicomio.wire.commands import Command, CommandField
+from dicomio.wire.commands import RESPONSE_BIT, Command, CommandField
 
-__all__ = ["RESPONSE_BIT", "Response", "answer", "check", "respond", "response_to"]
+__all__ = ["Response", "answer", "check", "respond", "response_to"]
 
 logger = logging.getLogger("dicomio.association")
 
-# PS3.7 E.1: the Command Field of a response is that of its request with this bit set.
-RESPONSE_BIT = 0x8000
 # N-EVENT-REPORT-RQ to N-DELETE-RQ
 NORMALIZED = range(CommandField.N_EVENT_REPORT_RQ, CommandField.N_DELETE_RQ + 1)
 # What stands in the way of a DIMSE-N request in its attributes, so that these are listed (PS3.7 C.5).

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 
 from dicomio.errors import LocalProtocolError, RemoteProtocolError
 
-__all__ = ["ELEMENTS", "MESSAGES", "Command", "CommandField", "Element", "Message", "decode", "encode"]
+__all__ = ["ELEMENTS", "MESSAGES", "RESPONSE_BIT", "Command", "CommandField", "Element", "Message", "decode", "encode"]
 
-RESPONSE_BIT = 0x8000
+RESPONSE_BIT = 0x8000  # PS3.7 E.1: a response has the Command Field of its request with this bit set
 NO_DATA_SET = 0x0101  # PS3.7 E.1: any other value indicates a Data Set is included in the Message
 DATA_SET_FOLLOWS = 0x0001
 UNDEFINED_LENGTH = 0xFFFFFFFF
