@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 
 from dicomio import negotiation
 from dicomio.association import Association
-from dicomio.config import Address, Role
+from dicomio.config import Address, Role, checked_window
 from dicomio.errors import AssociationRejected, LocalProtocolError
 from dicomio.extensions import Identity
 from dicomio.negotiation import Supported
@@ -153,6 +153,7 @@ class Admission:
     def __init__(self, supported: Callable[[str], Supported | None], access: Access, window: int) -> None:
         self.supported = supported
         self.access = access
+        checked_window(window)
         self.window = window
         self.hooks: list[Hook] = []
         self.authenticate: Hook | None = None

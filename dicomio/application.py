@@ -77,7 +77,10 @@ class Application:
         lifespan: an async context manager around serving, called with the application.
         access: who may open associations; anybody by default.
         window: operations that an association may have outstanding, in either direction, where the peer negotiates it
-            (PS3.7 D.3.3.3); handlers of one association run at the same time then.
+            (PS3.7 D.3.3.3), 0 for any number; handlers of one association run at the same time then.
+
+    Raises:
+        ValueError: the title is none, or the window cannot be negotiated.
 
     Attributes:
         state: yours, for whatever handlers share.

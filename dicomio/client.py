@@ -9,7 +9,16 @@ from typing import Self
 from pydicom.dataset import Dataset
 
 from dicomio.association import Association
-from dicomio.config import Address, Limits, PresentationContext, Role, Timeout, checked_ae_title, checked_uid
+from dicomio.config import (
+    Address,
+    Limits,
+    PresentationContext,
+    Role,
+    Timeout,
+    checked_ae_title,
+    checked_uid,
+    checked_window,
+)
 from dicomio.extensions import Extension, Identity
 from dicomio.opening import AE_TITLE, USUAL, Serves, connect, with_role
 from dicomio.pool import Lease, Pool
@@ -68,7 +77,7 @@ class Client(ServiceUser):
         extended: Mapping[str, bytes | Extension] | None = None,
         common_extended: Sequence[CommonExtendedNegotiation] = (),
     ) -> None:
-        self.window = window
+        self.window = checked_window(window) if window is not None else None
         self.identity = identity
         self.roles = {checked_uid(uid): role for uid, role in (roles or {}).items()}
         self.extended = extended or {}

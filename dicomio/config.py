@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Flag
+from typing import Any
 
 __all__ = ["Address", "Limits", "PresentationContext", "Role", "Timeout"]
 
@@ -28,6 +29,9 @@ COUNTS = (
     "nesting",
     "inflate_ratio",
 )
+
+# Each number of the asynchronous operations window has two bytes (PS3.7 D.3.3.3).
+WIDEST_WINDOW = 0xFFFF
 
 # Stands for a deadline that is not given, as no deadline is that.
 NOT_GIVEN = float("-inf")
@@ -67,6 +71,22 @@ def checked_uid(text: str) -> str:
     if UID.fullmatch(text) is None:
         raise ValueError(f"{text!r} is not a UID; the names of SOP classes are constants of dicomio.sop")
     return text
+
+
+def checked_window(window: Any) -> int | tuple[int, int]:
+    """The asynchronous operations window, if it can be negotiated (PS3.7 D.3.3.3).
+
+    Args:
+        window: operations that may be outstanding, 0 for any number; or two of these, one for each direction.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    numbers = window if isinstance(window, list | tuple) else [window]
+    # True is an integer too.
+    if len(numbers) not in (1, 2) or not all(type(each) is int and 0 <= each <= WIDEST_WINDOW for each in numbers):
+        raise ValueError(f"window is {window!r}; it must be a number from 0 to {WIDEST_WINDOW}, or two of them")
+    return window if isinstance(window, int) else (numbers[0], numbers[-1])
 
 
 @dataclass(frozen=True, slots=True)

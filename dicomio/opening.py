@@ -10,7 +10,16 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from dicomio.association import Association
 from dicomio.buffers import SHARED
-from dicomio.config import Address, Limits, PresentationContext, Role, Timeout, checked_ae_title, checked_uid
+from dicomio.config import (
+    Address,
+    Limits,
+    PresentationContext,
+    Role,
+    Timeout,
+    checked_ae_title,
+    checked_uid,
+    checked_window,
+)
 from dicomio.errors import (
     ConnectFailed,
     ConnectionLost,
@@ -169,6 +178,8 @@ class connect:  # used like a function
         window = given.window if given.window is not None else peer.window
         self.address = peer.address
         self.ae_title = checked_ae_title(given.ae_title or peer.ae_title or AE_TITLE)
+        if window is not None:
+            window = checked_window(window)
         self.window = (window, 1) if isinstance(window, int) else window
         self.timeout = peer.timeout if given.timeout == USUAL else Timeout.of(given.timeout)
         self.limits = peer.limits(given.limits)

@@ -19,13 +19,12 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Final, Self
 
-from dicomio.config import Address, Limits, Timeout, checked_ae_title
+from dicomio.config import Address, Limits, Timeout, checked_ae_title, checked_window
 from dicomio.tls import Profile, client_context
 
 __all__ = ["Peer", "load_peers"]
 
 TLS_PATHS: Final = ("ca", "certificate", "key", "crl")
-WIDEST: Final = 65_535
 # What the values of a profile are, apart from those that may be several things.
 KINDS: Final[Mapping[str, type]] = {
     "address": str,
@@ -102,18 +101,6 @@ class Peer:
         """Limits with what is special about this peer."""
         special = {"max_pdu": self.max_pdu, "associations": self.associations}
         return replace(usual or Limits(), **{name: value for name, value in special.items() if value is not None})
-
-
-def checked_window(value: Any) -> int | tuple[int, int]:
-    """A window as a profile has it: a number, or two in a list (PS3.7 D.3.3.3).
-
-    Raises:
-        ValueError: it is something else.
-    """
-    numbers = value if isinstance(value, list) else [value]
-    if not all(type(number) is int and 0 <= number <= WIDEST for number in numbers) or len(numbers) not in (1, 2):
-        raise ValueError(f"window is {value!r}; it must be a number from 0 to {WIDEST}, or two of them")
-    return value if isinstance(value, int) else (numbers[0], numbers[-1])
 
 
 def context_from(table: Mapping[str, Any], directory: Path) -> openssl.SSLContext:

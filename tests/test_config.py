@@ -1,13 +1,14 @@
 """The value objects: what they take, what they refuse, and what they say of it."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dicomio import config
+from dicomio import Application, Client, config, connect
 from dicomio.config import Address, Limits, PresentationContext, Role, Timeout
 
 DEADLINES = [field.name for field in dataclasses.fields(Timeout)]
@@ -173,3 +174,29 @@ def test_roles() -> None:
 
 def test_exports() -> None:
     assert set(config.__all__) <= set(vars(config))
+
+
+class TestWindow:
+    @pytest.mark.parametrize("window", [0, 1, 65_535, (8, 2), (0, 0)])
+    def test_taken(self, window: int | tuple[int, int]) -> None:
+        assert config.checked_window(window) == window
+
+    @pytest.mark.parametrize("window", [-1, 65_536, True, 1.5, "8", (), (1, -1), (1, 2, 3)])
+    def test_refused(self, window: Any) -> None:
+        with pytest.raises(ValueError, match="it must be a number from 0 to 65535, or two of them"):
+            config.checked_window(window)
+
+    @pytest.mark.parametrize(
+        "make",
+        [
+            lambda window: Application("APP", window=window),
+            lambda window: Client("APP@127.0.0.1:1", window=window),
+        ],
+    )
+    def test_refused_before_anybody_connects(self, make: Callable[[int], object]) -> None:
+        with pytest.raises(ValueError, match="window is -1"):
+            make(-1)
+
+    async def test_an_association_is_not_opened_with_one_that_cannot_be(self) -> None:
+        with pytest.raises(ValueError, match=r"window is \(1, 70000\)"):
+            await connect("APP@127.0.0.1:1", contexts=["1.2.840.10008.1.1"], window=(1, 70_000))
