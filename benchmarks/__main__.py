@@ -11,7 +11,7 @@ from pathlib import Path
 from shutil import disk_usage
 from typing import Final
 
-from benchmarks import agreements, echo, idle, memory, query, stall, store
+from benchmarks import agreements, echo, idle, memory, query, stall, store, workers
 from benchmarks.cells import Cell, Options
 from benchmarks.loops import LOOPS, best_loop
 from benchmarks.report import as_json, conditions, print_table
@@ -25,6 +25,7 @@ TOPICS: Final[Mapping[str, Callable[[Options], Sequence[Cell]]]] = {
     "store": store.cells,
     "query": query.cells,
     "agreements": agreements.cells,
+    "workers": workers.cells,
 }
 ROUNDS: Final = 3
 SECONDS: Final = 200

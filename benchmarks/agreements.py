@@ -48,7 +48,7 @@ def windows(options: Options) -> Cell:
         server, _ = stage.server(OURS, OurReceiver(options.loop, MAX_PDU).start)
 
         def start(inbox: Path, log: Path) -> Server:
-            arguments = ["--port", str(server.port), "--milliseconds", str(MILLISECONDS), "--loop", "asyncio"]
+            arguments = ["--port", str(server.port), "--milliseconds", str(MILLISECONDS)]
             return start_announcing(RELAY, arguments, log)
 
         return stage.server("relay", start)[0]

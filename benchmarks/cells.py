@@ -6,7 +6,7 @@ from typing import Protocol, TypeAlias
 
 from benchmarks.stage import Stage
 
-__all__ = ["OURS", "AtLeast", "Below", "Cell", "Options", "Target", "Values", "Way"]
+__all__ = ["OURS", "Above", "AtLeast", "AtMost", "Below", "Cell", "Options", "Target", "Values", "Way"]
 
 # The series that ratios are formed with, where a cell has one of that name.
 OURS = "dicomio"
@@ -64,6 +64,41 @@ class AtLeast:
 
     def __str__(self) -> str:
         return f"≥ {self.times:g} x {self.of}"
+
+
+@dataclass(frozen=True, slots=True)
+class AtMost:
+    """A series is at most so many times another one."""
+
+    series: str
+    times: float
+    of: str
+
+    def value(self, medians: Values) -> float:
+        return medians[self.series] / medians[self.of]
+
+    def reached(self, medians: Values) -> bool:
+        return {self.series, self.of} <= medians.keys() and self.value(medians) <= self.times
+
+    def __str__(self) -> str:
+        return f"≤ {self.times:g} x {self.of}"
+
+
+@dataclass(frozen=True, slots=True)
+class Above:
+    """A series reaches a limit, in the unit of the cell."""
+
+    series: str
+    limit: float
+
+    def value(self, medians: Values) -> float:
+        return medians[self.series]
+
+    def reached(self, medians: Values) -> bool:
+        return self.series in medians and medians[self.series] >= self.limit
+
+    def __str__(self) -> str:
+        return f"≥ {self.limit:g}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from benchmarks.proc import PROC, cpu_seconds, rss_kib
 from benchmarks.processes import Failure, start_module
 from benchmarks.stage import Stage
 
-__all__ = ["cells"]
+__all__ = ["cells", "idle_associations"]
 
 IDLE_SCU: Final = "benchmarks.programs.idle_scu"
 ASSOCIATIONS: Final = 1000
@@ -69,20 +69,20 @@ def memory_kib(stage: Stage, loop: str, port: int, pid: int) -> float:
 
 
 @contextmanager
-def idle_associations(stage: Stage, loop: str, port: int) -> Iterator[None]:
+def idle_associations(stage: Stage, loop: str, port: int, count: int = ASSOCIATIONS) -> Iterator[None]:
     """Associations of another process; at the end each of them is to answer an echo.
 
     Raises:
         Failure: they cannot be opened, or one of them does not live to the end.
     """
-    arguments = ["--port", str(port), "--count", str(ASSOCIATIONS), "--loop", loop]
+    arguments = ["--port", str(port), "--count", str(count), "--loop", loop]
     client = start_module(IDLE_SCU, arguments, stage.root / "log-idle-scu")
     try:
-        if client.hear() != str(ASSOCIATIONS):
-            raise Failure(f"not all of {ASSOCIATIONS} associations are open")
+        if client.hear() != str(count):
+            raise Failure(f"not all of {count} associations are open")
         yield
         client.say("release")
         if client.hear() != "released":
-            raise Failure(f"not all of {ASSOCIATIONS} associations were alive")
+            raise Failure(f"not all of {count} associations were alive")
     finally:
         client.stop()

@@ -4,7 +4,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["MEASURABLE", "PROC", "cpu_seconds", "peak_kib", "reset_peak", "rss_kib"]
+__all__ = ["MEASURABLE", "PROC", "children", "cpu_seconds", "peak_kib", "reset_peak", "rss_kib", "sockets"]
 
 # What a cell needs that uses these functions.
 PROC = "/proc/self/status"
@@ -39,3 +39,13 @@ def cpu_seconds(pid: int) -> float:
     # proc(5): the name in the second field may contain anything but ends with the last bracket; utime is the 14th field
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started, by their ids."""
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def sockets(pid: int) -> int:
+    """How many sockets a process has open."""
+    return sum(os.readlink(entry).startswith("socket:") for entry in Path(f"/proc/{pid}/fd").iterdir())

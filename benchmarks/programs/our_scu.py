@@ -11,7 +11,7 @@ from pathlib import Path
 import dicomio
 from benchmarks.loops import run
 from benchmarks.proc import MEASURABLE, peak_kib, reset_peak, rss_kib
-from dicomio import tls
+from dicomio import Limits, tls
 from dicomio.sop import Verification
 
 
@@ -25,10 +25,13 @@ async def echo(address: str, count: int) -> dict[str, float]:
         return {"seconds": time.perf_counter() - started}
 
 
-async def store(address: str, first: Path, files: Sequence[Path], window: int | None, secure: bool) -> dict[str, float]:
-    """One small object, and then the others against the clock, over the same association."""
+async def store(
+    address: str, first: Path, files: Sequence[Path], window: int | None, secure: bool, associations: int
+) -> dict[str, float]:
+    """One small object, and then the others against the clock, over the same association or several."""
+    limits = Limits(associations=associations)
     context = tls.client_context(verify=False) if secure else None
-    async with dicomio.Client(address, window=window, ssl=context) as client:
+    async with dicomio.Client(address, window=window, ssl=context, limits=limits) as client:
         await client.store(first)
         started = time.perf_counter()
         outcomes = client.store_many(files)
@@ -60,13 +63,14 @@ def main() -> None:
     storing.add_argument("--folder", type=Path, required=True)
     storing.add_argument("--window", type=int, help="operations to have outstanding")
     storing.add_argument("--tls", action="store_true")
+    storing.add_argument("--associations", type=int, default=1, help="to send over, side by side")
     arguments = parser.parse_args()
     address = f"BENCH@127.0.0.1:{arguments.port}"
     if arguments.command == "echo":
         report = run(echo(address, arguments.count), arguments.loop)
     else:
         files = sorted(arguments.folder.iterdir())
-        work = partial(store, address, arguments.first, files, arguments.window, arguments.tls)
+        work = partial(store, address, arguments.first, files, arguments.window, arguments.tls, arguments.associations)
         report = measuring_memory(lambda: run(work(), arguments.loop))
     print(json.dumps(report))
 

@@ -1,81 +1,120 @@
 """Passes connections on to a port of the loopback interface, every byte so many milliseconds later; prints its port."""
 
 import argparse
-import asyncio
+import select
+import socket
+import time
 from collections import deque
 
-from benchmarks.loops import run
-
-# Bytes that may be on their way in one direction, as on a link of 10 Gbit/s and 100 ms.
-IN_FLIGHT = 1 << 27
+# As much as is read at once.
+READ = 1 << 18
 
 
-class End(asyncio.Protocol):
-    """One of the two connections that are passed on to each other."""
+class End:
+    """One of two connections that are passed on to each other.
 
-    def __init__(self, delay: float) -> None:
-        self.delay = delay
-        self.loop = asyncio.get_running_loop()
-        self.transport: asyncio.Transport | None = None
+    Attributes:
+        other: the other one.
+        coming: what is on its way to here, and when it arrives; nothing at all stands for the end.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.socket = sock
         self.other: End | None = None
-        self.early: deque[bytes] = deque()
+        self.coming: deque[tuple[float, bytes]] = deque()
+        self.is_open = True
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        transport.set_write_buffer_limits(IN_FLIGHT)
+    def fileno(self) -> int:
+        return self.socket.fileno()
 
-    def data_received(self, data: bytes) -> None:
-        self.loop.call_later(self.delay, self.pass_on, data)
+    def receive(self, arrival: float) -> None:
+        """Takes what has come, for the other end."""
+        try:
+            data = self.socket.recv(READ)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        self.is_open = bool(data)
+        assert self.other is not None
+        self.other.coming.append((arrival, data))
 
-    def pass_on(self, data: bytes) -> None:
-        if self.other is None or self.other.transport is None:
-            self.early.append(data)
-        elif not self.other.transport.is_closing():
-            self.other.transport.write(data)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.loop.call_later(self.delay, self.close_other)
-
-    def close_other(self) -> None:
-        if self.other is not None and self.other.transport is not None:
-            self.other.transport.close()
-
-    def join(self, other: "End") -> None:
-        """Gives what came too early to the other end."""
-        self.other, other.other = other, self
-        while self.early:
-            self.pass_on(self.early.popleft())
+    def deliver(self, now: float) -> bool:
+        """Sends what has arrived; whether it was the end."""
+        while self.coming and self.coming[0][0] <= now:
+            arrival, data = self.coming.popleft()
+            try:
+                sent = self.socket.send(data)
+            except BlockingIOError:
+                sent = 0
+            except OSError:
+                return True
+            if not data:
+                return True
+            if sent < len(data):
+                self.coming.appendleft((arrival, data[sent:]))
+                break
+        return False
 
 
-async def serve(port: int, delay: float) -> None:
-    """Serves until the process is ended."""
-    loop = asyncio.get_running_loop()
-    tasks: set[asyncio.Task[None]] = set()
+class Relay:
+    """All connections.
 
-    async def connect(near: End) -> None:
-        _, far = await loop.create_connection(lambda: End(delay), "127.0.0.1", port)
-        near.join(far)
+    Args:
+        port: where they go.
+        delay: seconds that a byte is on its way.
+    """
 
-    def accept() -> End:
-        near = End(delay)
-        task = loop.create_task(connect(near))
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-        return near
+    def __init__(self, port: int, delay: float) -> None:
+        self.port = port
+        self.delay = delay
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.ends: list[End] = []
 
-    server = await loop.create_server(accept, "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
+    def serve(self) -> None:
+        """Serves until the process is ended."""
+        while True:
+            now = time.monotonic()
+            due = [end for end in self.ends if end.coming and end.coming[0][0] <= now]
+            waits = [end.coming[0][0] - now for end in self.ends if end.coming and end.coming[0][0] > now]
+            # Others of its kind count in milliseconds, of which a byte has ten.
+            sources: list[End | socket.socket] = [self.listener, *(end for end in self.ends if end.is_open)]
+            readable, _, _ = select.select(sources, due, [], min(waits, default=None))
+            now = time.monotonic()
+            for ready in readable:
+                if isinstance(ready, End):
+                    ready.receive(now + self.delay)
+                else:
+                    self.accept()
+            for end in list(self.ends):
+                if end.deliver(now):
+                    self.drop(end)
+
+    def accept(self) -> None:
+        """Takes one more connection, and opens the one it is passed on to."""
+        near = End(self.listener.accept()[0])
+        far = End(socket.create_connection(("127.0.0.1", self.port)))
+        near.other, far.other = far, near
+        self.ends += [near, far]
+
+    def drop(self, end: End) -> None:
+        """Closes both connections of a pair."""
+        for each in (end, end.other):
+            if each in self.ends:
+                self.ends.remove(each)
+                each.socket.close()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--milliseconds", type=float, required=True)
-    parser.add_argument("--loop", required=True)
     given = parser.parse_args()
-    run(serve(given.port, given.milliseconds / 1000), given.loop)
+    relay = Relay(given.port, given.milliseconds / 1000)
+    print(relay.listener.getsockname()[1], flush=True)
+    relay.serve()
 
 
 if __name__ == "__main__":
