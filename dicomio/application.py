@@ -391,8 +391,10 @@ class Application:
     async def run_hook(self, hook: Handler, association: Association) -> None:
         try:
             await hook(association)
-        except Exception:
-            logger.exception("%s: a hook of the application failed", association.peer)
+        except Exception as error:
+            # Why an association is over is said already, and not a failure of who hears of it.
+            if error is not association.ended:
+                logger.exception("%s: a hook of the application failed", association.peer)
 
     # serving
 

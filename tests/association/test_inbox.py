@@ -273,3 +273,22 @@ async def test_hooks_tell_a_release_from_an_abort() -> None:
         async with connected(app, ae_title="STRANGER"):
             pass
     assert heard == ["released AssociationReleased", "closed", "aborted AssociationAborted", "closed", "closed"]
+
+
+async def test_a_loop_that_hears_of_the_end_has_not_failed(caplog: pytest.LogCaptureFixture) -> None:
+    app = Application("LOOP")
+
+    @app.on_connect
+    async def converse(association: Association) -> None:
+        async with association.requests() as requests:
+            async for _ in requests:
+                raise KeyError("a fault")
+
+    async with connected(app) as association:
+        association.abort()
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+    async with connected(app) as association:
+        with pytest.raises(StatusError):
+            await association.echo()
+    (failure,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert "a hook of the application failed" in failure.message
