@@ -28,7 +28,7 @@ def tls_items(ssl: Context | None) -> Iterator[str]:
     profile = profile_of(context)
     named = f"with the {profile.value} profile (PS3.15 Annex B)" if profile else "of no profile of PS3.15 Annex B"
     yield f"Connections are secured by TLS {named}."
-    yield f"Protocol versions: {version(context.minimum_version)} or higher."
+    yield f"Protocol versions: {lowest(context.minimum_version)} or higher."
     yield f"Cipher suites: {', '.join(suites(context))}."
     yield VERIFIED[context.verify_mode]
     if context.verify_flags & (tls.VERIFY_CRL_CHECK_LEAF | tls.VERIFY_CRL_CHECK_CHAIN):
@@ -37,8 +37,10 @@ def tls_items(ssl: Context | None) -> Iterator[str]:
         yield "Certificates and keys are read again when their files change."
 
 
-def version(number: tls.TLSVersion) -> str:
-    """A version of TLS."""
+def lowest(number: tls.TLSVersion) -> str:
+    """The lowest version of TLS."""
+    if number is tls.TLSVersion.MINIMUM_SUPPORTED:
+        return "the lowest that the TLS library has"
     return number.name.replace("v", " ").replace("_", ".")
 
 

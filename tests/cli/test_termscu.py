@@ -27,7 +27,7 @@ ABORT = bytes([7, 0, 0, 0, 0, 4, 0, 0, 0, 0])
 Words = tuple[object, ...]
 
 
-@pytest.fixture(params=["storescp", "storescp -pm", "qrscp"])
+@pytest.fixture(params=["storescp", "storescp -pm", "dcmrecv", "qrscp"])
 def server_words(request: pytest.FixtureRequest, tmp_path: Path) -> Words:
     """A tool that serves, on any port."""
     return (*request.param.split(), 0, "-od", tmp_path / "data")
