@@ -2,18 +2,23 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Final, Protocol
 
 from dicomio.buffers import RECEIVE_SIZE, ReceiveBuffer
 from dicomio.errors import LocalProtocolError, Refused
 
-__all__ = ["HELD", "Body", "Piece"]
+__all__ = ["HELD", "Body", "Piece", "Sink"]
+
+# Takes bytes that are valid during the call, and whether they are the last; tells whether it wants to be called again.
+Sink = Callable[[Sequence[memoryview], bool], bool]
 
 # A data set that ends with so little is copied: small objects on many associations shall not keep a buffer each.
 COPIED: Final = 65_536
 # Fragments that are smaller on the average are copied: what it takes to keep each costs more than that.
 TINY: Final = 512
+# More than any data set has: waits for its end.
+END: Final = 1 << 62
 # Beyond this the peer has to wait: half of it is being written while the other half arrives.
 HELD: Final = 4 * RECEIVE_SIZE
 
@@ -48,9 +53,24 @@ class Body:
 
     Args:
         flow: the connection it arrives on.
+
+    Attributes:
+        sink: where what arrives is poured into; where there is nothing it is kept for `take`.
     """
 
-    __slots__ = ("complete", "discarding", "error", "flow", "held", "least", "pieces", "received", "taken", "waiters")
+    __slots__ = (
+        "complete",
+        "discarding",
+        "error",
+        "flow",
+        "held",
+        "least",
+        "pieces",
+        "received",
+        "sink",
+        "taken",
+        "waiters",
+    )
 
     def __init__(self, flow: Flow) -> None:
         self.flow = flow
@@ -62,6 +82,7 @@ class Body:
         self.discarding = False
         self.error: Exception | None = None
         self.least = 1
+        self.sink: Sink | None = None
         self.waiters: list[asyncio.Future[None]] = []
 
     # from the connection
@@ -70,7 +91,11 @@ class Body:
         """Takes what has arrived; the views are valid during the call."""
         size = sum(map(len, chunks)) if len(chunks) != 1 else len(chunks[0])
         self.received += size
-        if size and not self.discarding:
+        if self.sink is not None:
+            if not self.sink(chunks, last):
+                self.sink = None
+                self.wake()
+        elif size and not self.discarding:
             if (last and size <= COPIED) or size < len(chunks) * TINY:
                 piece = Piece([b"".join(chunks)], size, None)
             else:
@@ -83,7 +108,7 @@ class Body:
             self.complete = True
             # Some transports deliver what they have read already after being paused; the next message is not ours.
             self.flow.resume_reading()
-        if last or self.held >= self.least:
+        if last or (self.held if self.sink is None else size) >= self.least:
             self.wake()
 
     def fail(self, error: Exception) -> None:
@@ -110,10 +135,7 @@ class Body:
             DicomError: the data set ended before its last fragment, or was dropped since its request is done with.
         """
         while True:
-            if self.error is not None:
-                raise self.error
-            if self.discarding:
-                raise LocalProtocolError("the request is done with, and the rest of its data set was dropped")
+            self.check()
             if self.pieces and (self.held >= least or self.complete):
                 pieces = list(self.pieces)
                 self.pieces.clear()
@@ -124,6 +146,29 @@ class Body:
             if self.complete:
                 return []
             await self.changed(least)
+
+    async def pour(self, sink: Sink) -> None:
+        """Passes on what arrives from now on as it arrives, until the data set ends or the sink wants no more.
+
+        Call it when everything that has arrived was taken.
+
+        Raises:
+            DicomError: as for `take`.
+        """
+        self.sink = sink
+        try:
+            while self.sink is not None and not self.complete:
+                await self.changed(END)
+                self.check()
+        finally:
+            self.sink = None
+
+    def check(self) -> None:
+        """Raises why nothing more can be taken, if so."""
+        if self.error is not None:
+            raise self.error
+        if self.discarding:
+            raise LocalProtocolError("the request is done with, and the rest of its data set was dropped")
 
     async def changed(self, least: int = 1) -> None:
         """Waits until something more has happened, or where nobody wants less, until `least` bytes are there."""
@@ -181,6 +226,7 @@ class Body:
     def discard(self) -> None:
         """Drops what has arrived and what will."""
         self.discarding = True
+        self.sink = None
         self.release_all()
         if not self.complete:
             self.flow.resume_reading()

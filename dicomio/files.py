@@ -16,6 +16,7 @@ B = TypeVar("B", bound=bytes | memoryview)
 VECTORS: Final = 1024
 # The longest name a temporary file takes from its final one, so that no file system finds it too long.
 STEM: Final = 100
+FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 
 class NewFile:
@@ -28,38 +29,48 @@ class NewFile:
             file) is taken for. Missing directories are made.
         name: its name in a directory.
         fsync: publish it only when it is on the disk.
-
-    Attributes:
-        path: where it goes; known once it has been opened.
     """
 
-    __slots__ = ("descriptor", "fsync", "name", "path", "target", "temporary")
+    __slots__ = ("descriptor", "final", "fsync", "name", "target", "temporary")
 
     def __init__(self, target: str | PathLike[str], name: str, *, fsync: bool = False) -> None:
         self.target = os.fspath(target)
         self.name = name
-        self.path = Path(self.target)
+        self.final = self.target
         self.fsync = fsync
         self.temporary: str | None = None
         self.descriptor = -1
+
+    @property
+    def path(self) -> Path:
+        """Where it goes; known once it has been opened."""
+        return Path(self.final)
 
     def open(self) -> None:
         """Makes the hidden file."""
         target = self.target
         # An object must not be taken for the directory it was to go to.
         named = os.path.splitext(target)[1] and not target.endswith(("/", os.sep))
-        if os.path.isdir(target) or not (named or os.path.isfile(target)):
-            target = os.path.join(target, self.name)
-        self.path = Path(target)
-        directory, name = os.path.split(target)
+        if not named or os.path.isdir(target):
+            try:
+                self.make(os.path.join(target, self.name))
+            except NotADirectoryError:
+                if not os.path.isfile(target):
+                    raise
+            else:
+                return
+        self.make(target)
+
+    def make(self, final: str) -> None:
+        """Makes the hidden file beside where it goes, and the directories that are missing."""
+        directory, name = os.path.split(final)
         temporary = os.path.join(directory, f".{name[:STEM]}.{secrets.token_hex(6)}.part")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
         try:
-            self.descriptor = os.open(temporary, flags, 0o666)
+            self.descriptor = os.open(temporary, FLAGS, 0o666)
         except FileNotFoundError:
             os.makedirs(directory, exist_ok=True)
-            self.descriptor = os.open(temporary, flags, 0o666)
-        self.temporary = temporary
+            self.descriptor = os.open(temporary, FLAGS, 0o666)
+        self.final, self.temporary = final, temporary
 
     def write(self, chunks: Sequence[bytes | memoryview], *, last: bool = False) -> None:
         """Appends; makes the file at the first call and publishes it at the last.
@@ -90,7 +101,7 @@ class NewFile:
         descriptor, self.descriptor = self.descriptor, -1
         os.close(descriptor)
         assert self.temporary is not None
-        os.replace(self.temporary, self.path)
+        os.replace(self.temporary, self.final)
         self.temporary = None
         if self.fsync:
             sync_directory(self.path.parent)

@@ -7,6 +7,8 @@ import hypothesis
 import pytest
 from blockbuster import BlockBuster, BlockBusterFunction
 
+from dicomio.pace import PACE
+
 # The machines that run the tests are busy with other things too: an example has no deadline, the test has one.
 # The examples are few, so that the suite is run often; HYPOTHESIS_PROFILE=thorough looks at many more.
 hypothesis.settings.register_profile("here", deadline=None, max_examples=25)
@@ -25,6 +27,23 @@ def event_loop_never_blocked() -> Iterator[None]:
     blockbuster = BlockBuster(scanned_modules=PACKAGE)
     for name in FILE_CALLS:
         blockbuster.functions[f"os.{name}"] = BlockBusterFunction(os, name, scanned_modules=PACKAGE)
+    for function in blockbuster.functions.values():
+        function.can_block_in("dicomio/pace.py", {"timed"})
     blockbuster.activate()
     yield
     blockbuster.deactivate()
+
+
+@pytest.fixture(autouse=True)
+def slow_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are taken to be slow, so that a test does not depend on how quick they have been before."""
+    monkeypatch.setattr(PACE, "asked", 1 << 62)
+    monkeypatch.setattr(PACE, "run", 0)
+
+
+@pytest.fixture(params=[False, True], ids=["slow", "quick"])
+def either_pace(request: pytest.FixtureRequest, slow_files: None, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """The test runs twice: files are slow, and files are quick whatever they take."""
+    if request.param:
+        monkeypatch.setattr(PACE, "asked", 0)
+    return bool(request.param)

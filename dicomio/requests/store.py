@@ -1,6 +1,6 @@
 """C-STORE as its handler sees it: an object on its way in (PS3.7 9.1.1)."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from dicomio.errors import Refused
 from dicomio.files import NewFile
 from dicomio.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicomio.operations import Inbound
+from dicomio.pace import MOST_AT_HAND, PACE, promptly
 from dicomio.requests.base import Request, checked_uid
 from dicomio.responses import Channel, Responses
 from dicomio.threads import in_thread
@@ -161,16 +162,18 @@ class StoreRequest(Request):
         last = False
         try:
             while not last:
-                pieces = await self.pieces()
+                pieces = await self.pieces(1 if self.is_short(file) and PACE.is_quick else WRITTEN_AT_ONCE)
                 last = self.body.complete and not self.body.pieces
                 if last and not self.body.received:
                     raise Refused(CANNOT_UNDERSTAND, "the data set is empty")
                 for piece in pieces:
                     chunks += piece.chunks
                 progress.offer(StoreProgress(self.received, self.received if last else None))
-                await in_thread(file.write, chunks, last=last)
+                await (promptly if self.is_short(file) else in_thread)(file.write, chunks, last=last)
                 chunks.clear()
                 release_all(pieces)
+                if not last and not self.body.pieces and self.is_short(file) and PACE.is_quick:
+                    last = await self.pour(file, progress)
         except BaseException:
             release_all(pieces)
             await in_thread(file.discard)
@@ -178,11 +181,32 @@ class StoreRequest(Request):
         self.unsaved = False
         return file.path
 
-    async def pieces(self) -> list[Piece]:
+    def is_short(self, file: NewFile) -> bool:
+        """Whether writing what has arrived is short work."""
+        return self.body.received <= MOST_AT_HAND and not file.fsync
+
+    async def pour(self, file: NewFile, progress: Channel[StoreProgress]) -> bool:
+        """Writes what arrives as it arrives, while that is short work; tells whether all has been written."""
+        errors: list[OSError] = []
+
+        def write(chunks: Sequence[memoryview], last: bool) -> bool:
+            progress.offer(StoreProgress(self.received, self.received if last else None))
+            try:
+                PACE.timed(file.write, chunks, last=last)
+            except OSError as error:
+                errors.append(error)
+            return not errors and self.is_short(file) and PACE.is_quick
+
+        await self.body.pour(write)
+        if errors:
+            raise errors[0]
+        return self.body.complete and not self.body.pieces
+
+    async def pieces(self, least: int) -> list[Piece]:
         """What has arrived of the data set since the last time, or all of it where it has been read before."""
         if self.data is not None:
             return [Piece([self.data], len(self.data), None)]
-        return await self.body.take(WRITTEN_AT_ONCE)
+        return await self.body.take(least)
 
     def file_header(self) -> bytes:
         """Preamble and file meta information for this object, as received on this association (PS3.10 7.1)."""

@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
@@ -16,6 +17,7 @@ from dicomio import Application, InvalidInstance, PresentationContext, StatusErr
 from dicomio import files as files_module
 from dicomio.datasets import Instance
 from dicomio.files import VECTORS, NewFile
+from dicomio.pace import PACE
 from dicomio.testing import connected
 from dicomio.threads import in_thread
 from tests.association.peers import (
@@ -32,6 +34,8 @@ from tests.association.peers import (
     storing,
     until,
 )
+
+pytestmark = pytest.mark.usefixtures("either_pace")
 
 FILES = [
     "CT_small.dcm",
@@ -92,11 +96,30 @@ async def test_the_file_says_where_it_comes_from(tmp_path: Path) -> None:
     assert ds.PatientID == "1CT1"
 
 
-@pytest.mark.parametrize("size", [1, 2, 16_000, 16_383, 65_537, 3 * MEBIBYTE + 1])
+@pytest.mark.parametrize("size", [1, 2, 16_000, 16_383, 65_537, 600_000, 3 * MEBIBYTE + 1])
 async def test_any_size(tmp_path: Path, size: int) -> None:
     assert await store_one(saving(tmp_path), size) == 0
     (path,) = tmp_path.iterdir()
     assert path.read_bytes().endswith(content(size))
+
+
+async def test_files_that_turn_slow_in_the_middle_of_an_object(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    where: list[bool] = []
+    writev, loop_thread, clock = os.writev, threading.get_ident(), iter(range(1, 1000))
+
+    def write(descriptor: int, chunks: Sequence[Any]) -> int:
+        where.append(threading.get_ident() == loop_thread)
+        return writev(descriptor, chunks)
+
+    monkeypatch.setattr("os.writev", write)
+    monkeypatch.setattr("dicomio.pace.perf_counter", lambda: next(clock) if len(where) > 2 else 0)
+    monkeypatch.setattr(PACE, "asked", 1)
+    monkeypatch.setattr(PACE, "run", 1)
+    assert await store_one(saving(tmp_path), 900_000) == 0
+    assert where[:3] == [True] * 3
+    assert set(where[3:]) == {False}
+    (path,) = tmp_path.iterdir()
+    assert path.read_bytes().endswith(content(900_000))
 
 
 async def test_an_empty_data_set_is_no_object(tmp_path: Path) -> None:
