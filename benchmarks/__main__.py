@@ -11,7 +11,7 @@ from pathlib import Path
 from shutil import disk_usage
 from typing import Final
 
-from benchmarks import agreements, echo, idle, memory, query, stall, store, workers
+from benchmarks import agreements, echo, idle, memory, micro, query, stall, store, workers
 from benchmarks.cells import Cell, Options
 from benchmarks.loops import LOOPS, best_loop
 from benchmarks.report import as_json, conditions, print_table
@@ -24,6 +24,7 @@ TOPICS: Final[Mapping[str, Callable[[Options], Sequence[Cell]]]] = {
     "echo": echo.cells,
     "store": store.cells,
     "query": query.cells,
+    "micro": micro.cells,
     "agreements": agreements.cells,
     "workers": workers.cells,
 }
