@@ -47,7 +47,7 @@ GZIP: Final = b"\x1f\x8b"
 class Packet(NamedTuple):
     """One captured packet.
 
-    Args:
+    Attributes:
         time: when, nanoseconds since 1970-01-01 UTC; 0 where the capture does not say.
         link_type: how it begins, by the LINKTYPE numbers of tcpdump.org.
         data: its bytes, as many as were captured.

@@ -12,10 +12,12 @@ import pytest
 
 import dicomio
 import dicomio.archive
+import dicomio.captures
 import dicomio.matching
 import dicomio.testing
 import dicomio.workflows
 from dicomio import errors, status
+from dicomio.errors import DicomError
 from dicomio.status import MEANINGS, SERVICE_MEANINGS, Status
 from tests.examples.programs import PAGES, ROOT
 
@@ -109,13 +111,22 @@ def test_members_that_are_listed_exist(path: str, options: str) -> None:
     assert [name for name in listed(options) if inspect.getattr_static(found, name, None) is None] == []
 
 
+def every_error(root: type[DicomError] = DicomError) -> Iterator[str]:
+    """The names of all exceptions of the public modules, which have been imported above."""
+    yield root.__name__
+    for kind in root.__subclasses__():
+        if kind.__module__.startswith("dicomio."):
+            yield from every_error(kind)
+
+
 def test_every_error_has_its_section() -> None:
     page = (ROOT / "docs" / "errors.md").read_text()
-    exceptions = {name for name in errors.__all__ if issubclass(getattr(errors, name), Exception)}
+    exceptions = set(every_error())
+    assert exceptions >= {name for name in errors.__all__ if issubclass(getattr(errors, name), Exception)}
     sections = set(re.findall(r"^### (\w+)$", page, re.MULTILINE))
     roots = set(re.findall(r"`(\w+)`", page.partition("## The roots")[2]))
     assert sections | roots == exceptions
-    drawn = {name for name in re.findall(r"^[├└│─ ]*(\w+)", page.split("```\n")[3], re.MULTILINE) if name}
+    drawn = set(re.findall(r"^[├└│─ ]*(\w+)", page.split("```\n")[3], re.MULTILINE))
     assert drawn == exceptions
 
 
@@ -178,5 +189,5 @@ def test_errors_that_are_named_in_pages_exist(page: str) -> None:
     named = set(
         re.findall(r"`((?:[A-Z][a-z]+)*(?:Error|Timeout|Failed|Lost|Aborted|Rejected|Released|Context))`", text)
     )
-    known = {*errors.__all__, *dicomio.__all__, *vars(builtins), "CancelledError"}
+    known = {*every_error(), *errors.__all__, *dicomio.__all__, *vars(builtins), "CancelledError"}
     assert named - known == set()
