@@ -125,7 +125,23 @@ async def test_what_is_wrong_by_itself_is_refused_unseen() -> None:
     await outcome
 
 
-async def test_a_file_that_was_cannot_be_written_is_a_failure(tmp_path: Path) -> None:
+async def test_a_data_set_that_never_comes_is_answered_unseen() -> None:
+    async def loop(association: Association) -> None:
+        async for request in association.requests():
+            assert isinstance(request, EchoRequest)
+
+    app, outcome = accepting(loop)
+    async with connected(app) as association:
+        context = next(each for each in association.contexts.values() if each.abstract_syntax == STUDY_ROOT.find)
+        find = Command(CommandField.C_FIND_RQ, affected_sop_class_uid=STUDY_ROOT.find, priority=0, has_data_set=True)
+        pending = await association.start(context, find)
+        echo = Command(CommandField.C_ECHO_RQ, message_id=99, affected_sop_class_uid=Verification)
+        association.post(context.id, echo)
+        assert (await association.reply(pending)).command.status == Status.CANNOT_UNDERSTAND
+    await outcome
+
+
+async def test_a_file_that_cannot_be_written_is_a_failure(tmp_path: Path) -> None:
     async def loop(association: Association) -> None:
         async for request in association.requests():
             assert isinstance(request, StoreRequest)
