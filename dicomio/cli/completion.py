@@ -13,7 +13,7 @@ from dicomio.cli.output import Output
 __all__ = ["run", "script"]
 
 # What values are called that are files, or directories.
-FILES: Final = frozenset({"FILE", "KEY CERTIFICATE", "PATH", "QUERYFILE"})
+FILES: Final = frozenset({"FILE", "FILE PROFILE", "KEY CERTIFICATE", "PATH", "QUERYFILE"})
 DIRECTORIES: Final = frozenset({"DIRECTORY"})
 
 

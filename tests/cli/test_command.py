@@ -22,7 +22,7 @@ BY_NAME = {tool.name: tool for tool in TOOLS}
 def positional(name: str) -> list[str]:
     """Arguments that a tool cannot do without."""
     needed = [argument for argument in arguments_of(name) if argument.repeat in ("", "+")]
-    return ["104" if argument.name == "PORT" else (argument.choices or ("m:app",))[0] for argument in needed]
+    return ["104" if argument.name.endswith("PORT") else (argument.choices or ("m:app",))[0] for argument in needed]
 
 
 def test_without_a_tool(tool: Tool) -> None:
@@ -80,7 +80,7 @@ def test_table_has_every_spelling_once_for_each_tool() -> None:
 
 @pytest.mark.parametrize("name", BY_NAME)
 def test_every_spelling_is_understood(name: str) -> None:
-    given = {"SECONDS": "2.5", "NUMBER": "7", "BYTES": "8192", "LEVEL": "error", "ADDRESS": "::1"}
+    given = {"SECONDS": "2.5", "NUMBER": "7", "BYTES": "8192", "LEVEL": "error", "ADDRESS": "::1", "HOST PORT": "104"}
     given["FILE-PAD ITEM-PAD"] = "64"
     for option in options_of(name):
         if option.action or option.long == "--profile":
