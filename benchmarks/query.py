@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.cells import OURS, AtLeast, Below, Cell, Options, Values, Way
+from benchmarks.images import FIRST, IMAGES, start_dcmqrscp
 from benchmarks.objects import verify
 from benchmarks.peers import OurReceiver, OurSender, dcmtk_environment, seconds_beyond
 from benchmarks.proc import PROC, peak_kib, reset_peak, rss_kib
 from benchmarks.processes import Server, report_of, start_announcing, timed
-from benchmarks.programs.rows import KEYS
+from benchmarks.programs.rows import IMAGE_KEYS, KEYS
 from benchmarks.stage import Stage
 
 __all__ = ["cells"]
@@ -18,11 +19,12 @@ __all__ = ["cells"]
 OUR_SCP: Final = "benchmarks.programs.our_query_scp"
 OUR_SCU: Final = "benchmarks.programs.our_query_scu"
 PYNETDICOM: Final = "benchmarks.programs.pynetdicom_query"
+DCMQRSCP: Final = ("dcmqrscp", "dcmqridx", "echoscu")
 
 MATCHES: Final = 10_000
 # For those with some hundred matches per second.
 FEWER: Final = 2_000
-TIMES_PYNETDICOM: Final = 3
+TIMES_PYNETDICOM: Final = 15
 GIB: Final = 1 << 30
 KIB: Final = 1024
 LIMIT_MIB: Final = 32
@@ -39,7 +41,14 @@ PATIENCE: Final = 30
 
 def cells(options: Options) -> Sequence[Cell]:
     """C-FIND on either side, C-GET of a large object, C-MOVE of many small ones, and a crowd."""
-    return [find_scp(options), find_scu(options), get_memory(options), move(options), crowd(options)]
+    return [
+        find_scp(options),
+        find_scu(options),
+        find_scu_dcmtk(options),
+        get_memory(options),
+        move(options),
+        crowd(options),
+    ]
 
 
 def start_ours(loop: str, most: int, folder: Path, inbox: Path, log: Path) -> Server:
@@ -64,8 +73,19 @@ def findscu(port: int, count: int) -> float:
     return seconds_beyond(timed(command(count), environment), timed(command(1), environment))
 
 
+def find_images(port: int) -> float:
+    """Seconds that DCMTK's client takes for the images of `dcmqrscp`, beyond what it takes for the one it has else."""
+    environment = dcmtk_environment(no_delay=True)
+    keys = [part for key, value in IMAGE_KEYS.items() for part in ("-k", f"{key}={value}")]
+
+    def command(title: str) -> list[str]:
+        return ["findscu", "-q", "-S", "-aec", title, "127.0.0.1", str(port), *keys]
+
+    return seconds_beyond(timed(command("BENCH"), environment), timed(command(FIRST), environment))
+
+
 def find_scp(options: Options) -> Cell:
-    """Our server and pynetdicom's under DCMTK's client."""
+    """Our server, DCMTK's and pynetdicom's under DCMTK's client."""
 
     def ours(stage: Stage) -> Values:
         server, _ = stage.server(OURS, partial(start_ours, options.loop, MATCHES, Path()))
@@ -75,8 +95,16 @@ def find_scp(options: Options) -> Cell:
         server, _ = stage.server("pynetdicom", partial(start_pynetdicom, FEWER))
         return {"pynetdicom": (FEWER - 1) / findscu(server.port, FEWER)}
 
-    ways = [Way([OURS], ours, ("findscu",)), Way(["pynetdicom"], pynetdicom, ("findscu", "pynetdicom"))]
-    targets = [AtLeast(OURS, TIMES_PYNETDICOM, "pynetdicom")]
+    def dcmqrscp(stage: Stage) -> Values:
+        server, _ = stage.server("dcmqrscp", start_dcmqrscp)
+        return {"dcmqrscp": (IMAGES - 1) / find_images(server.port)}
+
+    ways = [
+        Way([OURS], ours, ("findscu",)),
+        Way(["dcmqrscp"], dcmqrscp, ("findscu", *DCMQRSCP)),
+        Way(["pynetdicom"], pynetdicom, ("findscu", "pynetdicom")),
+    ]
+    targets = [AtLeast(OURS, 1, "dcmqrscp"), AtLeast(OURS, TIMES_PYNETDICOM, "pynetdicom")]
     return Cell("query", "find, SCP under DCMTK findscu", "matches/s", ways, targets)
 
 
@@ -98,6 +126,22 @@ def find_scu(options: Options) -> Cell:
     ways = [Way([OURS], ours), Way(["pynetdicom"], pynetdicom, ("pynetdicom",))]
     targets = [AtLeast(OURS, TIMES_PYNETDICOM, "pynetdicom")]
     return Cell("query", "find, SCU over our SCP", "matches/s", ways, targets)
+
+
+def find_scu_dcmtk(options: Options) -> Cell:
+    """Our client and DCMTK's over DCMTK's server."""
+
+    def ours(stage: Stage) -> Values:
+        server, _ = stage.server("dcmqrscp", start_dcmqrscp)
+        arguments = ["--port", str(server.port), "--loop", options.loop, "images", "--count", str(IMAGES)]
+        return {OURS: IMAGES / report_of(OUR_SCU, arguments)["seconds"]}
+
+    def dcmtk(stage: Stage) -> Values:
+        server, _ = stage.server("dcmqrscp", start_dcmqrscp)
+        return {"findscu": (IMAGES - 1) / find_images(server.port)}
+
+    ways = [Way([OURS], ours, DCMQRSCP), Way(["findscu"], dcmtk, ("findscu", *DCMQRSCP))]
+    return Cell("query", "find, SCU over DCMTK dcmqrscp", "matches/s", ways, [AtLeast(OURS, 1, "findscu")])
 
 
 def get_memory(options: Options) -> Cell:

@@ -7,21 +7,27 @@ import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 
+from pydicom.dataset import Dataset
+
 import dicomio
 from benchmarks.limits import allow_open_files
 from benchmarks.loops import run
 from benchmarks.programs.our_scu import measuring_memory
-from benchmarks.programs.rows import KEYS
+from benchmarks.programs.rows import IMAGE_KEYS, IMAGE_UID, KEYS
 from dicomio.sop import SecondaryCaptureImageStorage
 
 STUDY = dicomio.query("STUDY", StudyInstanceUID="1.2.3")
 
 
-async def find(client: dicomio.Client, count: int) -> int:
+def studies(count: int) -> Dataset:
+    """What to ask a server of ours for so many studies."""
+    return dicomio.dataset(**dict.fromkeys(KEYS, "") | {"QueryRetrieveLevel": "STUDY", "StudyID": str(count)})
+
+
+async def find(client: dicomio.Client, identifier: Dataset, count: int) -> int:
     """Takes so many matches one by one."""
-    keys = dict.fromkeys(KEYS, "") | {"QueryRetrieveLevel": "STUDY", "StudyID": str(count)}
     found = 0
-    async with client.find(dicomio.dataset(**keys)) as matches:
+    async with client.find(identifier) as matches:
         async for _ in matches:
             found += 1
     if found != count:
@@ -31,9 +37,18 @@ async def find(client: dicomio.Client, count: int) -> int:
 
 async def timed_find(address: str, count: int) -> dict[str, float]:
     async with dicomio.Client(address) as client:
-        await find(client, 1)
+        await find(client, studies(1), 1)
         started = time.perf_counter()
-        await find(client, count)
+        await find(client, studies(count), count)
+        return {"seconds": time.perf_counter() - started}
+
+
+async def timed_find_images(address: str, count: int) -> dict[str, float]:
+    """Finds all images of a study; the association stands before."""
+    async with dicomio.Client(address) as client:
+        await find(client, dicomio.dataset(**IMAGE_KEYS | {"SOPInstanceUID": f"{IMAGE_UID}.0"}), 1)
+        started = time.perf_counter()
+        await find(client, dicomio.dataset(**IMAGE_KEYS), count)
         return {"seconds": time.perf_counter() - started}
 
 
@@ -68,7 +83,7 @@ async def crowd(address: str, associations: int, matches: int) -> dict[str, floa
         async with dicomio.Client(address) as client:
             started = time.perf_counter()
             if number % 2:
-                await find(client, matches)
+                await find(client, studies(matches), matches)
             else:
                 async with client.get(STUDY, storage=[SecondaryCaptureImageStorage]) as objects:
                     async for item in objects:
@@ -92,6 +107,7 @@ def main() -> None:
     parser.add_argument("--loop", required=True)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("find").add_argument("--count", type=int, required=True)
+    commands.add_parser("images").add_argument("--count", type=int, required=True)
     commands.add_parser("get").add_argument("--inbox", type=Path, required=True)
     commands.add_parser("move").add_argument("--to", required=True)
     crowded = commands.add_parser("crowd")
@@ -101,6 +117,7 @@ def main() -> None:
     address = f"BENCH@127.0.0.1:{given.port}"
     works: dict[str, Callable[[], Coroutine[None, None, dict[str, float]]]] = {
         "find": lambda: timed_find(address, given.count),
+        "images": lambda: timed_find_images(address, given.count),
         "get": lambda: get(address, given.inbox),
         "move": lambda: move(address, given.to),
         "crowd": lambda: crowd(address, given.associations, given.count),

@@ -1,10 +1,10 @@
-"""What queries find in the benchmarks: studies with fifteen attributes each."""
+"""What queries find in the benchmarks: studies, or images of one study, with fifteen attributes each."""
 
 from pydicom.dataset import Dataset
 
 import dicomio
 
-__all__ = ["KEYS", "row"]
+__all__ = ["IMAGE_KEYS", "IMAGE_UID", "KEYS", "image", "row"]
 
 KEYS = (
     "PatientName",
@@ -23,6 +23,30 @@ KEYS = (
     "NumberOfStudyRelatedSeries",
     "QueryRetrieveLevel",
 )
+
+STUDY_UID = "1.2.826.0.1.3680043.9.7.0"
+SERIES_UID = f"{STUDY_UID}.1"
+# With the number of an image behind it
+IMAGE_UID = f"{SERIES_UID}.1"
+
+# As many attributes for each image; the unique keys of the levels above have to have a value.
+IMAGE_KEYS = {
+    "QueryRetrieveLevel": "IMAGE",
+    "StudyInstanceUID": STUDY_UID,
+    "SeriesInstanceUID": SERIES_UID,
+    "SOPInstanceUID": "",
+    "PatientName": "",
+    "PatientID": "",
+    "PatientBirthDate": "",
+    "PatientSex": "",
+    "StudyDate": "",
+    "StudyTime": "",
+    "StudyID": "",
+    "AccessionNumber": "",
+    "StudyDescription": "",
+    "ReferringPhysicianName": "",
+    "Modality": "",
+}
 
 
 def row(number: int) -> Dataset:
@@ -44,3 +68,14 @@ def row(number: int) -> Dataset:
         ModalitiesInStudy="CT",
         NumberOfStudyRelatedSeries="3",
     )
+
+
+def image(number: int) -> Dataset:
+    """One image, without pixels."""
+    ds = row(0)
+    del ds.QueryRetrieveLevel, ds.ModalitiesInStudy, ds.NumberOfStudyRelatedSeries, ds.InstitutionName
+    ds.Modality = "CT"
+    ds.SOPClassUID = "1.2.840.10008.5.1.4.1.1.7"
+    ds.SOPInstanceUID = f"{IMAGE_UID}.{number}"
+    ds.SeriesInstanceUID = SERIES_UID
+    return ds

@@ -1,0 +1,84 @@
+"""DCMTK's `dcmqrscp` with many images in its database, as a server of queries at IMAGE level."""
+
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
+
+from benchmarks.peers import dcmtk_environment
+from benchmarks.processes import Failure, Server, free_port, start_probed
+from benchmarks.programs.rows import IMAGE_UID, image
+
+__all__ = ["FIRST", "IMAGES", "start_dcmqrscp"]
+
+# As many as its index has room for: 32 MiB.
+IMAGES: Final = 4_000
+# The AE title of the one that has a single image.
+FIRST: Final = "FIRST"
+INDEX: Final = "index.dat"
+# What `dcmqridx` keeps a UID in, closed with NULs.
+UID_SIZE: Final = 64
+SECONDS: Final = 20
+
+CONFIGURATION: Final = """\
+MaxPDUSize = 16384
+MaxAssociations = 16
+HostTable BEGIN
+HostTable END
+AETable BEGIN
+BENCH {many} RW (200, 1024mb) ANY
+FIRST {first} RW (200, 1024mb) ANY
+AETable END
+"""
+
+
+def start_dcmqrscp(inbox: Path, log: Path) -> Server:
+    """Starts it with `IMAGES` images for the AE title BENCH, and one for `FIRST`; it has a process per association.
+
+    Raises:
+        Failure: the index cannot be made, or it does not listen in time.
+    """
+    first, many = inbox / "first", inbox / "many"
+    register(first, 1)
+    one = (first / INDEX).read_bytes()
+    register(many, 2)
+    (many / INDEX).write_bytes(repeated(one, (many / INDEX).read_bytes()))
+    configuration = inbox / "dcmqrscp.cfg"
+    configuration.write_text(CONFIGURATION.format(many=many, first=first))
+    port, environment = free_port(), dcmtk_environment(no_delay=True)
+    probe = ["echoscu", "-aec", "BENCH", "127.0.0.1", str(port)]
+    return start_probed(["dcmqrscp", "-c", str(configuration), str(port)], port, probe, log, environment)
+
+
+def register(folder: Path, count: int) -> None:
+    """Makes an index of so many images. `dcmqridx` compares each with all before it, so that many take minutes."""
+    folder.mkdir()
+    paths = [folder / str(number) for number in range(count)]
+    for number, path in enumerate(paths):
+        ds = image(number)
+        ds.file_meta = FileMetaDataset()
+        ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        ds.save_as(path, enforce_file_format=True)
+    command = ["dcmqridx", "-q", str(folder), *map(str, paths)]
+    result = subprocess.run(command, capture_output=True, timeout=SECONDS, check=False)
+    if result.returncode:
+        raise Failure(f"dcmqridx ended with code {result.returncode}")
+
+
+def repeated(one: bytes, two: bytes) -> bytes:
+    """An index of many images that differ in their SOP Instance UIDs, from one of one image and one of two.
+
+    Raises:
+        Failure: this is not how it is built.
+    """
+    size = len(two) - len(one)
+    head, record = two[: len(one) - size], two[len(one) - size : len(one)]
+    known = f"{IMAGE_UID}.".encode()
+    before, found, after = record.partition(known)
+    if not found or size <= 0:
+        raise Failure("the index of dcmqridx is built in another way")
+    after = after[UID_SIZE - len(known) :]
+    uids = [f"{IMAGE_UID}.{number}".encode().ljust(UID_SIZE, b"\0") for number in range(IMAGES)]
+    return head + b"".join([before + uid + after for uid in uids])
