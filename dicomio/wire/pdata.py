@@ -127,12 +127,12 @@ class PDataParser:
     def parse_run(
         self, view: memoryview, at: int, end: int, maximum: int, fragments: list[Fragment]
     ) -> tuple[int, int]:
-        """Takes a run of whole P-DATA-TF PDUs of one PDV each: what a peer in the middle of a data set sends.
+        """Takes a run of P-DATA-TF PDUs of one PDV each: what a peer in the middle of a data set sends.
 
         Args:
             view: received bytes.
             at: where a PDU begins.
-            end: where the received bytes end.
+            end: where the received bytes end; the last PDU may go on behind them.
             maximum: stop before a PDU longer than this, bytes.
             fragments: gets (context id, message control header, bytes) for every PDU.
 
@@ -142,18 +142,17 @@ class PDataParser:
         unpack, append, taken = HEADERS.unpack_from, fragments.append, 0
         while end - at >= HEADERS_LENGTH:
             kind, pdu_length, pdv_length, context_id, control = unpack(view, at)
-            after = at + PDV_OVERHEAD + pdu_length
-            if (
-                kind != P_DATA_TF
-                or pdv_length + 4 != pdu_length
-                or pdv_length < 2
-                or after > end
-                or pdu_length > maximum
-            ):
+            if kind != P_DATA_TF or pdv_length + 4 != pdu_length or pdv_length < 2 or pdu_length > maximum:
                 break
-            append((context_id, control, view[at + HEADERS_LENGTH : after]))
-            at = after
+            begin = at + HEADERS_LENGTH
+            at += PDV_OVERHEAD + pdu_length
             taken += 1
+            if at > end:
+                self.pdu_left = self.pdv_left = at - end
+                self.context_id, self.control = context_id, control
+                append((context_id, control & ~LAST, view[begin:end]))
+                return end, taken
+            append((context_id, control, view[begin:at]))
         return at, taken
 
 

@@ -203,7 +203,6 @@ ONE = pdu((1, DATA, b"first"))
     [
         b"",
         ONE[:11],
-        ONE[:-1],
         b"\x05" + ONE[1:],
         pdu((1, 0, b"one"), (1, 2, b"two")),
         b"\4\0\0\0\0\x0b\0\0\0\6\1\0first",
@@ -215,7 +214,6 @@ ONE = pdu((1, DATA, b"first"))
     ids=[
         "nothing",
         "part of the headers",
-        "all but one byte",
         "another PDU",
         "two PDVs",
         "a PDV shorter than its PDU",
@@ -227,6 +225,20 @@ ONE = pdu((1, DATA, b"first"))
 )
 def test_run_ends_before(rest: bytes) -> None:
     assert run(ONE + ONE + rest, maximum=25) == ([(1, DATA, b"first")] * 2, 2 * len(ONE), 2)
+
+
+@pytest.mark.parametrize("cut", range(12, len(ONE)))
+def test_run_begins_the_pdu_that_goes_on_in_the_next_read(cut: int) -> None:
+    whole = pdu((7, DATA | LAST, b"first"))
+    parser, fragments = PDataParser(), list[Fragment]()
+    assert parser.parse_run(memoryview(ONE + whole[:cut]), 0, len(ONE) + cut, LONGEST_RUN, fragments) == (
+        len(ONE) + cut,
+        2,
+    )
+    assert plain(fragments) == [(1, DATA, b"first"), (7, DATA, whole[12:cut])]
+    assert parser.pdu_left == parser.pdv_left == len(whole) - cut
+    assert parser.parse(memoryview(whole), cut, len(whole), fragments) == len(whole)
+    assert plain(fragments)[2:] == [(7, DATA | LAST, whole[cut:])]
 
 
 def test_run_takes_the_longest_and_the_empty() -> None:
