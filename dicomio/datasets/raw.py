@@ -36,8 +36,12 @@ Elements = dict[BaseTag, DataElement | RawDataElement]
 raw_element: Final[Any] = partial(tuple.__new__, RawDataElement)
 
 
-class Tags(dict[int, BaseTag | None]):
-    """Tags by how they are read in one byte order, as one number; `None` for those whose values are not plain.
+class Unplain(KeyError):
+    """An element whose value is not plain."""
+
+
+class Tags(dict[int, BaseTag]):
+    """Tags by how they are read in one byte order, as one number; `Unplain` for those whose values are not plain.
 
     Args:
         little: the byte order.
@@ -50,10 +54,11 @@ class Tags(dict[int, BaseTag | None]):
         self.little = little
         self.guessing = implicit and not checked
 
-    def __missing__(self, wire: int) -> BaseTag | None:
+    def __missing__(self, wire: int) -> BaseTag:
         number = (wire & 0xFFFF) << 16 | wire >> 16 if self.little else wire
-        unplain = number >> 16 == DELIMITERS or (self.guessing and (number & 0x10000 or number in SEQUENCES))
-        tag = None if unplain else BaseTag(number)
+        if number >> 16 == DELIMITERS or (self.guessing and (number & 0x10000 or number in SEQUENCES)):
+            raise Unplain(number)
+        tag = BaseTag(number)
         if len(self) < MOST_TAGS:
             self[wire] = tag
         return tag
@@ -103,7 +108,7 @@ class RawReader:
     def __init__(self, implicit: bool, little: bool, checked: bool) -> None:
         self.little = little
         self.checked = checked
-        self.elements = self.without_vrs if implicit else self.with_vrs
+        self.read = self.without_vrs if implicit else self.with_vrs
         self.tags = Tags(little, implicit, checked)
         order = "<" if little else ">"
         self.words = Struct(order + "LL").unpack_from
@@ -117,54 +122,56 @@ class RawReader:
         self.without = Prototype(implicit, little, default_encoding)
         self.prototypes = {name: Prototype(implicit, little, [name]) for name in set(python_encoding.values())}
 
-    def data_set(self, data: bytes) -> Dataset | None:
-        """A data set; `None` where it is not plain."""
-        elements = self.elements(data)
-        if elements is None:
-            return None
+    def data_set(self, data: bytes) -> Dataset:
+        """A data set.
+
+        Raises:
+            Unplain: it is not plain, or damaged.
+        """
+        elements: Elements = {}
+        end = self.read(data, elements)
+        # What is left of one whose structure has been checked is padding.
+        if end > len(data) or (end < len(data) and not self.checked):
+            raise Unplain(end)
         charset = elements.get(CHARSET_TAG)
         if charset is None:
             return self.without.data_set(elements)
         name = CHARSETS.get(charset.value)
-        return self.prototypes[name].data_set(elements) if name is not None else None
+        if name is None:
+            raise Unplain(SPECIFIC_CHARACTER_SET)
+        return self.prototypes[name].data_set(elements)
 
-    def without_vrs(self, data: bytes) -> Elements | None:
-        """The elements of a data set in Implicit VR (PS3.5 7.1.3)."""
-        words, tags, little, size, position = self.words, self.tags, self.little, len(data), 0
-        elements: Elements = {}
-        while position + 8 <= size:
+    def without_vrs(self, data: bytes, elements: Elements) -> int:
+        """Adds the elements of a data set in Implicit VR (PS3.5 7.1.3); where the last one says that it ends."""
+        words, tags, little, last, position = self.words, self.tags, self.little, len(data) - 8, 0
+        while position <= last:
             wire, length = words(data, position)
             tag = tags[wire]
             start = position + 8
             position = start + length
-            if tag is None or position > size:
-                return None
             value = data[start:position] if length else None
             elements[tag] = raw_element((tag, None, length, value, start, True, little, True, False))
-        return elements if position == size or self.checked else None
+        return position
 
-    def with_vrs(self, data: bytes) -> Elements | None:
-        """The elements of a data set in Explicit VR (PS3.5 7.1.2)."""
-        shorts, tags, little, size, position = self.shorts, self.tags, self.little, len(data), 0
+    def with_vrs(self, data: bytes, elements: Elements) -> int:
+        """Adds the elements of a data set in Explicit VR (PS3.5 7.1.2); where the last one says that it ends."""
+        shorts, tags, little, last, position = self.shorts, self.tags, self.little, len(data) - 8, 0
         short_vrs, long_vrs = self.short_vrs, self.long_vrs
-        elements: Elements = {}
-        while position + 8 <= size:
+        while position <= last:
             wire, code, length = shorts(data, position)
             tag = tags[wire]
             start = position + 8
             vr = short_vrs.get(code)
             if vr is None:
                 vr = long_vrs.get(code)
-                if vr is None or position + 12 > size:
-                    return None
+                if vr is None or start > last + 4:
+                    raise Unplain(tag)
                 (length,) = self.long(data, start)
                 start += 4
             position = start + length
-            if tag is None or position > size:
-                return None
             value = data[start:position] if length else self.empty[vr]
             elements[tag] = raw_element((tag, vr, length, value, start, False, little, True, False))
-        return elements if position == size or self.checked else None
+        return position
 
 
 BOTH: Final = (False, True)
@@ -185,4 +192,7 @@ def raw_data_set(data: Data, implicit: bool, little: bool, *, checked: bool) -> 
     """
     if len(data) > LONGEST or config.use_none_as_empty_text_VR_value:
         return None
-    return READERS[implicit, little, checked].data_set(bytes(data))
+    try:
+        return READERS[implicit, little, checked].data_set(bytes(data))
+    except Unplain:
+        return None
