@@ -10,10 +10,12 @@ async with Recorder("PACS", 104, "bug.pcapng") as recorder:
 import asyncio
 import logging
 import os
+import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from os import PathLike
+from struct import pack
 from types import TracebackType
 from typing import Final, Self
 
@@ -26,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 # What is read at once; a stream holds twice as much before its sender has to wait.
 CHUNK: Final = 262_144
+# A socket option: what has not been sent is dropped, and a reset sent in its place.
+LINGER_NOT: Final = pack("ii", 1, 0)
 
 
 class Recorder:
@@ -118,42 +122,42 @@ class Recorder:
         try:
             await self.pass_on(reader, writer)
         except OSError as error:
-            logger.warning("the connection to %s:%d fails: %s", self.host, self.peer_port, error)
+            logger.warning("nobody answers at %s:%d: %s", self.host, self.peer_port, error)
         finally:
-            writer.transport.abort()
+            reset(writer)
             self.relays.discard(task)
             self.ended()
 
     async def pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Opens the connection to the peer and lets both directions run."""
-        try:
-            peer_reader, peer_writer = await asyncio.open_connection(self.host, self.peer_port, limit=CHUNK)
-        except OSError:
-            logger.warning("nobody answers at %s:%d", self.host, self.peer_port)
-            raise
+        peer_reader, peer_writer = await asyncio.open_connection(self.host, self.peer_port, limit=CHUNK)
         client, server = writer.get_extra_info("peername"), peer_writer.get_extra_info("peername")
         capture = CaptureWriter(endpoint(*client[:2]), endpoint(*server[:2]))
-        logger.info("connection %d: %s:%d", self.connections, *client[:2])
+        logger.info("connection %d comes from %s:%d", self.connections, *client[:2])
         try:
             await self.write(capture.opened(time.time_ns()))
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.relay(capture, 0, reader, peer_writer))
                 group.create_task(self.relay(capture, 1, peer_reader, writer))
-        except* OSError as errors:
-            logger.info("connection %d ends with: %s", self.connections, errors.exceptions[0])
+            writer.close()
+            peer_writer.close()
+        except* ConnectionError as errors:
+            logger.info("a connection from %s:%d was broken off: %s", *client[:2], errors.exceptions[0])
         finally:
-            peer_writer.transport.abort()
+            reset(peer_writer)
 
     async def relay(
         self, capture: CaptureWriter, side: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         """Passes on what one side says, until it has said all or breaks off."""
+        # Nothing waits in here, so that the sender is held back, and nothing is lost when the connection is closed.
+        writer.transport.set_write_buffer_limits(0)
         try:
             while data := await reader.read(CHUNK):
                 await self.write(capture.said(time.time_ns(), side, data))
                 writer.write(data)
                 await writer.drain()
-        except OSError:
+        except ConnectionError:
             await self.write(capture.reset(time.time_ns(), side))
             raise
         await self.write(capture.closed(time.time_ns(), side))
@@ -166,3 +170,10 @@ class Recorder:
             view = memoryview(blocks)
             while view:
                 view = view[await in_thread(os.write, self.descriptor, view) :]
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """Breaks a connection off, unless it was closed in good order: the peer sees a reset, as it was meant."""
+    if not writer.is_closing():
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NOT)
+        writer.transport.abort()
