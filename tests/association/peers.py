@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import pydicom
 
-from dicomio import Application, Association, Client, Role, sop
+from dicomio import Application, Association, Client, Role, StoreRequest, sop
 from dicomio.buffers import SHARED, ReceiveBuffer
 from dicomio.config import Limits, PresentationContext, Timeout
 from dicomio.datasets import Instance
@@ -22,6 +22,7 @@ from dicomio.server import Server, serve
 from dicomio.session import Aborted, AssociateAccepted, AssociateRequested, UpperLayer, UpperLayerEvent
 from dicomio.testing import pipe
 from dicomio.wire.commands import Command, CommandField
+from dicomio.wire.pdus import AssociateAC, AssociateRQ
 
 E = TypeVar("E")
 T = TypeVar("T")
@@ -146,8 +147,11 @@ class ScriptedPeer:
 
     # what it says
 
+    def answer(self, pdu: AssociateRQ) -> AssociateAC:
+        return accept(pdu, lambda uid: Supported(uid, None, Role.BOTH), maximum_length=16384)
+
     def accept(self, event: AssociateRequested) -> None:
-        answer = accept(event.pdu, lambda uid: Supported(uid, None, Role.BOTH), maximum_length=16384)
+        answer = self.answer(event.pdu)
         self.upper.establish(conclude(event.pdu, answer, requestor=False).contexts, 0)
         self.upper.accept(answer)
         self.protocol.flush()
@@ -182,11 +186,11 @@ async def scripted_acceptor(
     timeout: Timeout | float | None = 30.0,
     limits: Limits | None = None,
     strict: bool = False,
+    peer: ScriptedPeer | None = None,
 ) -> AsyncIterator[tuple[Association, ScriptedPeer]]:
     """An association that we opened with a scripted peer; the connection is dropped at the end."""
     opening = connect("PEER@memory", contexts=contexts, app=app, timeout=timeout, limits=limits, strict=strict)
-    association = opening.prepare()
-    peer = ScriptedPeer()
+    association, peer = opening.prepare(), peer or ScriptedPeer()
     pipe(association.protocol, peer.protocol)
     await negotiated(association)
     try:
@@ -253,6 +257,16 @@ def storing(handler: Callable[[Any], Any]) -> Application:
     app = Application("APP")
     app.store("*")(handler)
     return app
+
+
+def storing_until(go_on: asyncio.Event) -> Application:
+    """One whose handler has read the object, and then waits."""
+
+    async def store(request: StoreRequest) -> None:
+        await request.read()
+        await go_on.wait()
+
+    return storing(store)
 
 
 class Interrupted:

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,27 +16,26 @@ from dicomio import (
     Application,
     Association,
     FindRequest,
+    Matches,
     Progress,
     Retrieval,
-    Role,
     StatusError,
     StoreRequest,
     sop,
 )
-from dicomio.config import Limits, PresentationContext, Timeout
+from dicomio.config import PresentationContext
 from dicomio.datasets import Instance, decode, encode
 from dicomio.identifiers import dataset, query
-from dicomio.negotiation import Supported, accept, conclude
-from dicomio.opening import Serves, connect, negotiated
-from dicomio.session import AssociateRequested
-from dicomio.testing import connected, pipe
+from dicomio.testing import connected
 from dicomio.wire.commands import Command, CommandField
+from dicomio.wire.pdus import AssociateAC, AssociateRQ
 from tests.association.peers import (
     INSTANCE_UID,
     VERIFICATION,
     ScriptedPeer,
     content,
     instance,
+    scripted_acceptor,
     settled,
     store_rq,
 )
@@ -247,37 +247,25 @@ async def retrieve_by_move(app: Application, receiver: Receiver, **options: Any)
 BOTH_SERVICES = pytest.mark.parametrize("service", [retrieve_by_get, retrieve_by_move], ids=["get", "move"])
 
 
-@asynccontextmanager
-async def asking(
-    *,
-    contexts: Sequence[PresentationContext] = QUERYING,
-    app: Serves | None = None,
-    timeout: Timeout | float | None = 30.0,
-    limits: Limits | None = None,
-    strict: bool = False,
-    peer: ScriptedPeer | None = None,
-) -> AsyncIterator[tuple[Association, ScriptedPeer]]:
-    """An association of ours with a scripted peer, for queries; the connection is dropped at the end."""
-    opening = connect("PEER@memory", contexts=contexts, app=app, timeout=timeout, limits=limits, strict=strict)
-    association, peer = opening.prepare(), peer or ScriptedPeer()
-    pipe(association.protocol, peer.protocol)
-    await negotiated(association)
-    try:
-        yield association, peer
-    finally:
-        association.protocol.kill()
-        await association.protocol.closed
+# An association of ours with a scripted peer, for queries.
+asking = partial(scripted_acceptor, contexts=QUERYING)
 
 
 class Roleless(ScriptedPeer):
     """A peer that does not answer role selections (PS3.7 D.3.3.4)."""
 
-    def accept(self, event: AssociateRequested) -> None:
-        answer = accept(event.pdu, lambda uid: Supported(uid, None, Role.BOTH), maximum_length=16384)
-        answer = replace(answer, user=replace(answer.user, roles=()))
-        self.upper.establish(conclude(event.pdu, answer, requestor=False).contexts, 0)
-        self.upper.accept(answer)
-        self.protocol.flush()
+    def answer(self, pdu: AssociateRQ) -> AssociateAC:
+        answer = super().answer(pdu)
+        return replace(answer, user=replace(answer.user, roles=()))
+
+
+async def take_first(matches: Matches, peer: ScriptedPeer) -> Command:
+    """Has a query begin and bring one match; returns the request, to which there may be more to say."""
+    first = asyncio.ensure_future(anext(matches))
+    command = await peer.hear_request()
+    say_match(peer, command)
+    assert (await first).PatientID == "ID0"
+    return command
 
 
 async def check_usable(association: Association, peer: ScriptedPeer) -> None:

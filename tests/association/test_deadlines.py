@@ -40,6 +40,7 @@ from tests.association.peers import (
     started,
     store_rq,
     storing,
+    storing_until,
     until,
 )
 
@@ -230,11 +231,7 @@ async def test_idle_means_nothing_received_not_nothing_done() -> None:
     """A handler that works on a request is no idleness, nor is a peer that we wait for."""
     go_on = asyncio.Event()
 
-    async def store(request: StoreRequest) -> None:
-        await request.read()
-        await go_on.wait()
-
-    async with connected(storing(store), contexts=CONTEXTS, timeout=Timeout(idle=SOON)) as association:
+    async with connected(storing_until(go_on), contexts=CONTEXTS, timeout=Timeout(idle=SOON)) as association:
         waiting = started(association.store(instance()))
         await after(3 * SOON)
         go_on.set()

@@ -48,6 +48,7 @@ from tests.association.querying import (
     say_match,
     studies,
     study,
+    take_first,
 )
 
 # what is sent
@@ -336,10 +337,7 @@ async def test_leaving_by_an_exception_cancels_too() -> None:
 async def test_closing_cancels_too() -> None:
     async with asking() as (association, peer):
         matches = association.find(WANTED)
-        first = asyncio.ensure_future(anext(matches))
-        command = await peer.hear_request()
-        say_match(peer, command)
-        await first
+        command = await take_first(matches, peer)
         closing = asyncio.ensure_future(matches.aclose())
         assert (await peer.hear_command()).field == CommandField.C_CANCEL_RQ
         await settled()
@@ -388,10 +386,7 @@ async def test_dropping_it_cancels_too() -> None:
 async def test_a_cancel_that_crosses_the_final_response_is_no_trouble() -> None:
     async with asking() as (association, peer):
         matches = association.find(WANTED)
-        first = asyncio.ensure_future(anext(matches))
-        command = await peer.hear_request()
-        say_match(peer, command)
-        await first
+        command = await take_first(matches, peer)
         closing = asyncio.ensure_future(matches.aclose())
         cancel = await peer.hear_command()
         assert cancel.field == CommandField.C_CANCEL_RQ
@@ -542,10 +537,7 @@ async def test_releasing_waits_for_the_drain() -> None:
 async def test_the_peer_aborts_in_place_of_a_status() -> None:
     async with asking() as (association, peer):
         matches = association.find(WANTED)
-        first = asyncio.ensure_future(anext(matches))
-        command = await peer.hear_request()
-        say_match(peer, command)
-        assert (await first).PatientID == "ID0"
+        await take_first(matches, peer)
         peer.abort(2, 1)
         with pytest.raises(AssociationAborted) as caught:
             await anext(matches)
@@ -588,9 +580,7 @@ async def test_the_peer_releases_in_the_middle() -> None:
 async def test_leaving_early_when_the_association_is_gone_already() -> None:
     async with asking() as (association, peer):
         async with association.find(WANTED) as matches:
-            first = asyncio.ensure_future(anext(matches))
-            say_match(peer, await peer.hear_request())
-            await first
+            await take_first(matches, peer)
             peer.hang_up()
             await until(lambda: association.ended is not None)
         assert matches.status.is_pending

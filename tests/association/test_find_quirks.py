@@ -34,6 +34,7 @@ from tests.association.querying import (
     reply,
     say_match,
     study,
+    take_first,
 )
 
 # what peers get wrong (FIELD 2 C)
@@ -211,10 +212,7 @@ async def test_a_consumer_that_stops_reading_stops_the_producer() -> None:
 async def test_reading_stops_while_nobody_takes_the_matches() -> None:
     async with asking() as (association, peer):
         matches = association.find(WANTED)
-        first = asyncio.ensure_future(anext(matches))
-        command = await peer.hear_request()
-        say_match(peer, command)
-        await first
+        command = await take_first(matches, peer)
         for number in range(1, 4 * UNREAD_REPLIES // REPLY_OVERHEAD):
             say_match(peer, command, number)
         await until(lambda: bool(association.protocol.reading_paused))

@@ -27,6 +27,7 @@ from tests.association.peers import (
     started,
     store_rq,
     storing,
+    storing_until,
     until,
 )
 
@@ -152,11 +153,7 @@ async def test_two_requests_with_the_same_id_at_once() -> None:
     """PS3.7 C.5.4: Duplicate Invocation, for the one that comes second; its data set is dropped."""
     go_on = asyncio.Event()
 
-    async def store(request: StoreRequest) -> None:
-        await request.read()
-        await go_on.wait()
-
-    async with scripted_requestor(storing(store)) as (association, peer):
+    async with scripted_requestor(storing_until(go_on)) as (association, peer):
         association.serving_window = 5
         peer.say(store_rq(7), bytes(10), 3)
         peer.say(store_rq(7), bytes(200_000), 3)

@@ -37,6 +37,7 @@ from tests.association.peers import (
     started,
     store_rq,
     storing,
+    storing_until,
     until,
 )
 
@@ -170,11 +171,7 @@ async def test_the_peer_releases_while_its_request_is_served() -> None:
     """It gets its response first, and then its release."""
     go_on = asyncio.Event()
 
-    async def store(request: StoreRequest) -> None:
-        await request.read()
-        await go_on.wait()
-
-    async with scripted_requestor(storing(store)) as (_, peer):
+    async with scripted_requestor(storing_until(go_on)) as (_, peer):
         peer.say(store_rq(), bytes(100), 3)
         peer.release()
         await settled()

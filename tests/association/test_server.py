@@ -215,15 +215,20 @@ async def test_a_host_with_many_connections_makes_room_for_others() -> None:
 # the end
 
 
-async def test_closing_lets_requests_finish() -> None:
-    arrived, go_on, order = asyncio.Event(), asyncio.Event(), []
+def noting_its_end(order: list[str]) -> Application:
+    """An application that notes when its lifespan is over."""
 
     @asynccontextmanager
     async def lifespan(app: Application) -> AsyncIterator[None]:
         yield
         order.append("lifespan")
 
-    app = Application("APP", lifespan=lifespan)
+    return Application("APP", lifespan=lifespan)
+
+
+async def test_closing_lets_requests_finish() -> None:
+    arrived, go_on, order = asyncio.Event(), asyncio.Event(), list[str]()
+    app = noting_its_end(order)
 
     @app.store("*")
     async def store(request: StoreRequest) -> None:
@@ -260,14 +265,8 @@ async def test_closing_releases_idle_associations() -> None:
 
 
 async def test_closing_aborts_what_does_not_end_in_time() -> None:
-    arrived, cleaned_up, order = asyncio.Event(), asyncio.Event(), []
-
-    @asynccontextmanager
-    async def lifespan(app: Application) -> AsyncIterator[None]:
-        yield
-        order.append("lifespan")
-
-    app = Application("APP", lifespan=lifespan)
+    arrived, cleaned_up, order = asyncio.Event(), asyncio.Event(), list[str]()
+    app = noting_its_end(order)
 
     @app.store("*")
     async def store(request: StoreRequest) -> None:
@@ -291,14 +290,8 @@ async def test_closing_aborts_what_does_not_end_in_time() -> None:
 
 
 async def test_closing_waits_for_handlers_whose_peer_is_gone_already() -> None:
-    arrived, order = asyncio.Event(), []
-
-    @asynccontextmanager
-    async def lifespan(app: Application) -> AsyncIterator[None]:
-        yield
-        order.append("lifespan")
-
-    app = Application("APP", lifespan=lifespan)
+    arrived, order = asyncio.Event(), list[str]()
+    app = noting_its_end(order)
 
     @app.store("*")
     async def store(request: StoreRequest) -> None:
