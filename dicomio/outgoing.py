@@ -10,6 +10,7 @@ from dicomio.dimse import DimseProvider
 from dicomio.errors import InvalidInstance
 from dicomio.files import rest_of
 from dicomio.operations import Pending
+from dicomio.pace import MOST_AT_HAND, promptly
 from dicomio.threads import in_thread
 from dicomio.wire.commands import Command
 from dicomio.wire.pdata import BatchPacker
@@ -75,13 +76,14 @@ class FileData:
         self.at = offset
         self.end = offset + length
         self.total: int | None = length
+        self.is_short = length <= MOST_AT_HAND
         self.descriptor = -1
 
     async def fill(self, batch: BatchPacker) -> tuple[memoryview, int, bool]:
         size = min(batch.capacity, self.end - self.at)
         last = self.at + size == self.end
         view, gaps = batch.lay(size, last)
-        await in_thread(self.read, gaps, last)
+        await (promptly if self.is_short else in_thread)(self.read, gaps, last)
         return view, size, last
 
     def read(self, gaps: Sequence[memoryview], last: bool) -> None:

@@ -14,6 +14,7 @@ from dicomio.dimse import DimseProvider
 from dicomio.errors import NoPresentationContext
 from dicomio.negotiation import AcceptedContext
 from dicomio.outgoing import BytesData, DataSource, FileData, StreamData, send_message
+from dicomio.pace import promptly
 from dicomio.requests import StoreProgress, StoreRequest
 from dicomio.responses import Channel
 from dicomio.services.contexts import contexts_for, refusal
@@ -61,7 +62,7 @@ async def open_source(source: Source) -> Instance | StoreRequest:
         return source
     if isinstance(source, Dataset):
         return await in_thread(Instance.from_dataset, source)
-    return await in_thread(Instance.open, source)
+    return await promptly(Instance.open, source)
 
 
 def contexts_to_propose(sop_class: str, transfer_syntax: str) -> Sequence[PresentationContext]:

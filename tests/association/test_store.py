@@ -44,6 +44,8 @@ from tests.association.peers import (
     storing,
 )
 
+pytestmark = pytest.mark.usefixtures("either_pace")
+
 
 class Inbox:
     """An application that keeps what it is sent.
