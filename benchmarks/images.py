@@ -4,20 +4,23 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from pydicom.dataset import FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import UID, ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
+import dicomio
 from benchmarks.peers import dcmtk_environment
 from benchmarks.processes import Failure, Server, free_port, start_probed
-from benchmarks.programs.rows import IMAGE_UID, image
+from benchmarks.programs.rows import IMAGE_KEYS, IMAGE_UID, image
 
-__all__ = ["FIRST", "IMAGES", "start_dcmqrscp"]
+__all__ = ["FIRST", "IMAGES", "QUERY", "start_dcmqrscp"]
 
 # As many as its index has room for: 32 MiB.
 IMAGES: Final = 4_000
 # The AE title of the one that has a single image.
 FIRST: Final = "FIRST"
 INDEX: Final = "index.dat"
+# The query for all of them, as a file in the inbox.
+QUERY: Final = "query.dcm"
 # What `dcmqridx` keeps a UID in, closed with NULs.
 UID_SIZE: Final = 64
 SECONDS: Final = 20
@@ -45,6 +48,7 @@ def start_dcmqrscp(inbox: Path, log: Path) -> Server:
     one = (first / INDEX).read_bytes()
     register(many, 2)
     (many / INDEX).write_bytes(repeated(one, (many / INDEX).read_bytes()))
+    save(dicomio.dataset(**IMAGE_KEYS), inbox / QUERY)
     configuration = inbox / "dcmqrscp.cfg"
     configuration.write_text(CONFIGURATION.format(many=many, first=first))
     port, environment = free_port(), dcmtk_environment(no_delay=True)
@@ -57,14 +61,20 @@ def register(folder: Path, count: int) -> None:
     folder.mkdir()
     paths = [folder / str(number) for number in range(count)]
     for number, path in enumerate(paths):
-        ds = image(number)
-        ds.file_meta = FileMetaDataset()
-        ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        ds.save_as(path, enforce_file_format=True)
+        save(image(number), path)
     command = ["dcmqridx", "-q", str(folder), *map(str, paths)]
     result = subprocess.run(command, capture_output=True, timeout=SECONDS, check=False)
     if result.returncode:
         raise Failure(f"dcmqridx ended with code {result.returncode}")
+
+
+def save(ds: Dataset, path: Path) -> None:
+    """Writes a file that DCMTK's programs read."""
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    ds.file_meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
+    ds.file_meta.MediaStorageSOPInstanceUID = UID(IMAGE_UID)
+    ds.save_as(path, enforce_file_format=True)
 
 
 def repeated(one: bytes, two: bytes) -> bytes:

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.cells import OURS, AtLeast, Below, Cell, Options, Values, Way
-from benchmarks.images import FIRST, IMAGES, start_dcmqrscp
+from benchmarks.images import FIRST, IMAGES, QUERY, start_dcmqrscp
 from benchmarks.objects import verify
 from benchmarks.peers import OurReceiver, OurSender, dcmtk_environment, seconds_beyond
 from benchmarks.proc import PROC, peak_kib, reset_peak, rss_kib
 from benchmarks.processes import Server, report_of, start_announcing, timed
-from benchmarks.programs.rows import IMAGE_KEYS, KEYS
+from benchmarks.programs.rows import KEYS
 from benchmarks.stage import Stage
 
 __all__ = ["cells"]
@@ -22,6 +22,8 @@ PYNETDICOM: Final = "benchmarks.programs.pynetdicom_query"
 DCMQRSCP: Final = ("dcmqrscp", "dcmqridx", "echoscu")
 
 MATCHES: Final = 10_000
+# Queries for the images of dcmqrscp in one measurement.
+TIMES_IMAGES: Final = 5
 # For those with some hundred matches per second.
 FEWER: Final = 2_000
 TIMES_PYNETDICOM: Final = 15
@@ -73,15 +75,16 @@ def findscu(port: int, count: int) -> float:
     return seconds_beyond(timed(command(count), environment), timed(command(1), environment))
 
 
-def find_images(port: int) -> float:
-    """Seconds that DCMTK's client takes for the images of `dcmqrscp`, beyond what it takes for the one it has else."""
+def find_images(server: Server, inbox: Path) -> float:
+    """Matches per second that DCMTK's client takes from `dcmqrscp`, but for what it takes with one each time."""
     environment = dcmtk_environment(no_delay=True)
-    keys = [part for key, value in IMAGE_KEYS.items() for part in ("-k", f"{key}={value}")]
+    queries = [str(inbox / QUERY)] * TIMES_IMAGES
 
     def command(title: str) -> list[str]:
-        return ["findscu", "-q", "-S", "-aec", title, "127.0.0.1", str(port), *keys]
+        return ["findscu", "-q", "-S", "-aec", title, "127.0.0.1", str(server.port), *queries]
 
-    return seconds_beyond(timed(command("BENCH"), environment), timed(command(FIRST), environment))
+    seconds = seconds_beyond(timed(command("BENCH"), environment), timed(command(FIRST), environment))
+    return TIMES_IMAGES * (IMAGES - 1) / seconds
 
 
 def find_scp(options: Options) -> Cell:
@@ -96,8 +99,7 @@ def find_scp(options: Options) -> Cell:
         return {"pynetdicom": (FEWER - 1) / findscu(server.port, FEWER)}
 
     def dcmqrscp(stage: Stage) -> Values:
-        server, _ = stage.server("dcmqrscp", start_dcmqrscp)
-        return {"dcmqrscp": (IMAGES - 1) / find_images(server.port)}
+        return {"dcmqrscp": find_images(*stage.server("dcmqrscp", start_dcmqrscp))}
 
     ways = [
         Way([OURS], ours, ("findscu",)),
@@ -134,11 +136,11 @@ def find_scu_dcmtk(options: Options) -> Cell:
     def ours(stage: Stage) -> Values:
         server, _ = stage.server("dcmqrscp", start_dcmqrscp)
         arguments = ["--port", str(server.port), "--loop", options.loop, "images", "--count", str(IMAGES)]
-        return {OURS: IMAGES / report_of(OUR_SCU, arguments)["seconds"]}
+        report = report_of(OUR_SCU, [*arguments, "--times", str(TIMES_IMAGES)])
+        return {OURS: TIMES_IMAGES * IMAGES / report["seconds"]}
 
     def dcmtk(stage: Stage) -> Values:
-        server, _ = stage.server("dcmqrscp", start_dcmqrscp)
-        return {"findscu": (IMAGES - 1) / find_images(server.port)}
+        return {"findscu": find_images(*stage.server("dcmqrscp", start_dcmqrscp))}
 
     ways = [Way([OURS], ours, DCMQRSCP), Way(["findscu"], dcmtk, ("findscu", *DCMQRSCP))]
     return Cell("query", "find, SCU over DCMTK dcmqrscp", "matches/s", ways, [AtLeast(OURS, 1, "findscu")])

@@ -43,12 +43,13 @@ async def timed_find(address: str, count: int) -> dict[str, float]:
         return {"seconds": time.perf_counter() - started}
 
 
-async def timed_find_images(address: str, count: int) -> dict[str, float]:
-    """Finds all images of a study; the association stands before."""
+async def timed_find_images(address: str, count: int, times: int) -> dict[str, float]:
+    """Finds all images of a study so many times; the association stands before."""
     async with dicomio.Client(address) as client:
         await find(client, dicomio.dataset(**IMAGE_KEYS | {"SOPInstanceUID": f"{IMAGE_UID}.0"}), 1)
         started = time.perf_counter()
-        await find(client, dicomio.dataset(**IMAGE_KEYS), count)
+        for _ in range(times):
+            await find(client, dicomio.dataset(**IMAGE_KEYS), count)
         return {"seconds": time.perf_counter() - started}
 
 
@@ -107,7 +108,9 @@ def main() -> None:
     parser.add_argument("--loop", required=True)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("find").add_argument("--count", type=int, required=True)
-    commands.add_parser("images").add_argument("--count", type=int, required=True)
+    images = commands.add_parser("images")
+    images.add_argument("--count", type=int, required=True)
+    images.add_argument("--times", type=int, default=1)
     commands.add_parser("get").add_argument("--inbox", type=Path, required=True)
     commands.add_parser("move").add_argument("--to", required=True)
     crowded = commands.add_parser("crowd")
@@ -117,7 +120,7 @@ def main() -> None:
     address = f"BENCH@127.0.0.1:{given.port}"
     works: dict[str, Callable[[], Coroutine[None, None, dict[str, float]]]] = {
         "find": lambda: timed_find(address, given.count),
-        "images": lambda: timed_find_images(address, given.count),
+        "images": lambda: timed_find_images(address, given.count, given.times),
         "get": lambda: get(address, given.inbox),
         "move": lambda: move(address, given.to),
         "crowd": lambda: crowd(address, given.associations, given.count),
