@@ -143,6 +143,8 @@ class Recorder:
             peer_writer.close()
         except* ConnectionError as errors:
             logger.info("a connection from %s:%d was broken off: %s", *client[:2], errors.exceptions[0])
+        except* OSError as errors:
+            logger.error("%s cannot be written, so a connection is broken off: %s", self.path, errors.exceptions[0])
         finally:
             reset(peer_writer)
 

@@ -153,6 +153,27 @@ async def test_a_reset_is_recorded(tmp_path: Path) -> None:
     assert 0x14 in flags[4:]
 
 
+async def test_a_full_disk_breaks_connections_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    def fail(descriptor: int, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    async with listening(listen) as port, Recorder(HOST, port, tmp_path / "record.pcapng") as recorder:
+        monkeypatch.setattr("dicomio.captures.recording.os.write", fail)
+        reader, writer = await asyncio.open_connection(HOST, recorder.port)
+        with pytest.raises(ConnectionError):
+            assert await reader.readexactly(1)
+        writer.close()
+        await recorder.wait_ended(1)
+        monkeypatch.undo()
+    assert "record.pcapng cannot be written, so a connection is broken off" in caplog.text
+
+
 async def test_captures_are_private_and_never_replaced(tmp_path: Path) -> None:
     path = tmp_path / "record.pcapng"
     async with Recorder(HOST, 104, path):
