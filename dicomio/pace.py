@@ -1,8 +1,8 @@
 """Short work on files: in the event loop while files are quick, in a worker thread while they are not.
 
 A visit to a thread wakes two processors, which takes longer than writing half a megabyte to the page cache. Whether a
-file system is that quick shows in how long visits take: once enough of them in a row were quick, such work is done in
-the event loop, where its time is taken, too. The first that is slow ends that, and more quick ones are asked for then.
+file system is that quick shows in how long visits take: once enough of them were quick, such work is done in the event
+loop, where its time is taken, too. The first that is slow ends that, and more quick ones are asked for then.
 """
 
 from collections.abc import Callable
@@ -20,17 +20,19 @@ T = TypeVar("T")
 MOST_AT_HAND: Final = 1_048_576
 # Seconds that short work takes on a file system that is quick, what else the machine does included.
 QUICK: Final = 0.004
-# Quick ones in a row that are asked for at first, and at most.
+# Quick ones that are asked for at first, and at most.
 LEAST_ASKED: Final = 16
 MOST_ASKED: Final = 4096
+# Quick ones that make up for a slow one in a thread: other threads may have been in its way.
+MAKING_UP: Final = 4
 
 
 class Pace:
     """How quick files have been.
 
     Attributes:
-        asked: quick ones in a row that are asked for.
-        run: quick ones in a row.
+        asked: quick ones that are asked for.
+        run: quick ones since the last slow one in the event loop, less what slow ones in threads took away.
     """
 
     __slots__ = ("asked", "run")
@@ -48,10 +50,11 @@ class Pace:
         """Some short work was done."""
         if seconds <= QUICK:
             self.run += 1
-            return
-        if self.is_quick:
+        elif self.is_quick:
             self.asked = min(2 * self.asked, MOST_ASKED)
-        self.run = 0
+            self.run = 0
+        else:
+            self.run = max(0, self.run - MAKING_UP)
 
     def timed(self, func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Does short work."""

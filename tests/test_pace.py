@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from dicomio.pace import LEAST_ASKED, MOST_ASKED, PACE, QUICK, Pace, promptly
+from dicomio.pace import LEAST_ASKED, MAKING_UP, MOST_ASKED, PACE, QUICK, Pace, promptly
 
 
 def after(pace: Pace, *times: float) -> Pace:
@@ -17,17 +17,23 @@ def test_nothing_is_quick_before_it_was_seen() -> None:
     assert not Pace().is_quick
 
 
-def test_enough_quick_ones_in_a_row() -> None:
+def test_enough_quick_ones() -> None:
     pace = after(Pace(), *[QUICK] * (LEAST_ASKED - 1))
     assert not pace.is_quick
     assert after(pace, 0.0).is_quick
 
 
-def test_a_slow_one_begins_the_row_anew() -> None:
-    pace = after(Pace(), *[0.0] * (LEAST_ASKED - 1), 2 * QUICK, *[0.0] * (LEAST_ASKED - 1))
+def test_a_slow_one_in_a_thread_is_made_up_for_by_several_quick_ones() -> None:
+    pace = after(Pace(), *[0.0] * (LEAST_ASKED - 1), 2 * QUICK, *[0.0] * MAKING_UP)
     assert not pace.is_quick
     assert pace.asked == LEAST_ASKED
     assert after(pace, 0.0).is_quick
+
+
+def test_files_of_which_every_third_is_slow_never_become_quick() -> None:
+    pace = Pace()
+    for _ in range(1000):
+        assert not after(pace, 0.0, 0.0, 2 * QUICK).is_quick
 
 
 def test_a_slow_one_in_the_event_loop_asks_for_more_quick_ones() -> None:
