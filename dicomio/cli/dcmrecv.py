@@ -1,6 +1,7 @@
 """`dicomio dcmrecv`: receives objects and writes them to files, with less to say about how than `storescp`."""
 
 from argparse import Namespace
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 
@@ -28,6 +29,9 @@ class DcmRecv(Receiver):
 
     def __init__(self, args: Namespace, output: Output) -> None:
         super().__init__(args, output)
+        if self.rewriting is not None:
+            # as the classic tool does it, which has no option about lengths
+            self.rewriting = replace(self.rewriting, undefined=True)
         self.sorted = args.series_date_subdir
 
     async def place(self, request: StoreRequest, facts: Facts, staged: Path, name: str) -> Path:

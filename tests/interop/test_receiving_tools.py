@@ -1,0 +1,371 @@
+"""`storescp` and `dcmrecv` of DCMTK and ours, with the same arguments, under the same sender: exit codes, and effects.
+
+The command lines are those of DCMTK's manual pages, and one or more for each of their options. Effects are what the
+sender is told, which directories and files there are under which names, what is in them, and which commands have run.
+"""
+
+import re
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pydicom
+import pytest
+from pydicom.uid import UID
+
+import dicomio
+from tests.interop.certificates import Authority
+from tests.interop.ours import HOST
+from tests.interop.processes import ScuResult, free_port, program, require, run, running
+from tests.interop.samples import Sample, data_set_bytes
+
+pytestmark = pytest.mark.interop
+
+Samples = Mapping[str, Sample]
+
+# Where ours runs, so that it is found without being installed.
+ROOT = Path(dicomio.__file__).parents[1]
+SENT = ("private-elements", "explicit", "private-elements", "report")
+PATIENCE = 10.0
+
+# What differs from run to run, and what stands for it.
+VARIABLE = (
+    (r"\.X\.[0-9.]+[0-9](?=\.[a-z]|$)", ".X.UID"),
+    (r"_[0-9a-f]{16}(?=\.|$)", "_CHANCE"),
+    (r"\b[0-9]{14}\.[0-9]{6}\b", "MICROSECOND"),
+    (r"[0-9]{8}_[0-9]{9}(?=/|$)", "TIME"),
+    (r"\b[0-9]{17}(_[0-9]{4})?\b", "MILLISECOND"),
+    (r"undef/[0-9]{8}/", "undef/TODAY/"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A command line; PORT, OUT and CONFIG stand for the port, the directory and a file of profiles.
+
+    Attributes:
+        words: the arguments.
+        ran: how many commands print something.
+        sender: options of storescu.
+        exact: the data sets are the same, byte by byte.
+        lasting: what is waited for among the names of files.
+    """
+
+    words: str
+    ran: int = 0
+    sender: str = "-xe"
+    exact: bool = True
+    lasting: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What came of a run.
+
+    Attributes:
+        sent: the sender said that all is well.
+        files: names, from the directory on, with what differs from run to run replaced.
+        contents: of each file transfer syntax and data set.
+        ran: what commands have printed.
+    """
+
+    sent: bool
+    files: list[str]
+    contents: list[tuple[str, bytes]]
+    ran: list[str]
+
+
+STORESCP = [
+    # general options
+    Case("PORT -od OUT"),
+    Case("-q PORT -od OUT"),
+    Case("--verbose PORT -od OUT"),
+    Case("-d +v PORT -od OUT"),
+    Case("-ll info PORT --output-directory OUT"),
+    # network options
+    Case("--single-process PORT -od OUT"),
+    Case("-xf CONFIG Default PORT -od OUT"),
+    Case("--config-file CONFIG Default PORT -od OUT"),
+    *(Case(f"{option} PORT -od OUT", sender="-xb +C") for option in ("+x=", "+xe", "+xb", "+xi")),
+    *(Case(f"{option} PORT -od OUT") for option in ("+xs", "+xv", "+x4", "+xr", "+xd", "+xa")),
+    Case("-ac -dhl -up -aet OTHER PORT -od OUT"),
+    Case("-ts 10 -ta 10 -td 10 -pdu 4096 PORT -od OUT"),
+    Case("-pm PORT -od OUT"),
+    Case("--refuse PORT -od OUT"),
+    Case("--reject PORT -od OUT"),
+    Case("--ignore PORT -od OUT"),
+    Case("--sleep-after 1 PORT -od OUT"),
+    Case("--sleep-during 1 PORT -od OUT"),
+    Case("--abort-after PORT -od OUT"),
+    Case("--abort-during PORT -od OUT"),
+    # output options
+    Case("+B PORT -od OUT"),
+    Case("-B PORT -od OUT"),
+    Case("+F PORT -od OUT"),
+    Case("-F PORT -od OUT"),
+    Case("+B -F PORT -od OUT"),
+    *(Case(f"{option} PORT -od OUT") for option in ("+t=", "+te", "+tb", "+ti")),
+    *(Case(f"{option} PORT -od OUT", exact=False) for option in ("+td", "+td +cl 9", "+t= +cl 0")),
+    *(Case(f"{option} PORT -od OUT") for option in ("+e", "-e", "-g", "-p", "-uc", "+uc")),
+    Case("+p 512 16 PORT -od OUT", exact=False),
+    Case("+ti +p 1024 64 PORT -od OUT", exact=False),
+    Case("-ss S PORT -od OUT"),
+    Case("-ss '' PORT -od OUT"),
+    Case("-su S PORT -od OUT"),
+    Case("--sort-on-patientname PORT -od OUT"),
+    Case("-ss A -su B PORT -od OUT"),
+    Case("-sp -ss A PORT -od OUT"),
+    Case("-uf PORT -od OUT"),
+    Case("+uf PORT -od OUT"),
+    Case("+uf -su S -fe .dcm PORT -od OUT"),
+    Case("-tn PORT -od OUT"),
+    Case("-tn -fe .dcm PORT -od OUT"),
+    Case("--filename-extension .img PORT -od OUT"),
+    # event options
+    Case("-xcr 'echo RAN #a #c #p/#f' -xs PORT -od OUT", ran=4),
+    Case("--exec-on-reception 'echo RAN #f' -aet X PORT -od OUT", ran=4),
+    Case("--ignore -xcr 'echo RAN #a #c' PORT -od OUT", ran=4),
+    Case("-su S -xcs 'echo RAN #a #c #p' -tos 1 PORT -od OUT", ran=4),
+    Case("-ss S --rename-on-eostudy --eostudy-timeout 1 -fe .dcm PORT -od OUT", lasting="SR000001"),
+    Case("-ss S -rns -xcs 'echo RAN #p' -tos 1 PORT -od OUT", ran=4, lasting="SR000001"),
+]
+
+# These do not listen; DCMTK says 1, or 66, where ours says 2.
+STORESCP_FAILURES = [
+    "PORT -od OUT --no-such-option",
+    "PORT -od OUT extra",
+    "port -od OUT",
+    "-od OUT PORT -aet",
+    "-ll nothing PORT -od OUT",
+    "-pdu 100 PORT -od OUT",
+    "-rns PORT -od OUT",
+    "-tos 1 PORT -od OUT",
+    "+B +te PORT -od OUT",
+    "+B -e PORT -od OUT",
+    "+B -g PORT -od OUT",
+    "+te +cl 3 PORT -od OUT",
+    "+cl 10 PORT -od OUT",
+    "+p 512 PORT -od OUT",
+    "-F +p 512 16 PORT -od OUT",
+    "-xf CONFIG Nothing PORT -od OUT",
+    "-xf nothing Default PORT -od OUT",
+    "-xf CONFIG Default -pm PORT -od OUT",
+    "-xf CONFIG Default +xs PORT -od OUT",
+]
+
+# These mean something in DCMTK that they cannot mean here; the first is the example of the manual page.
+STORESCP_REFUSED = {
+    "-id +ac -od /tmp/storescp": "+ac",
+    "--inetd": "--inetd",
+    "--fork PORT -od OUT": "--fork",
+    "--access-control PORT -od OUT": "+ac",
+    "--arguments PORT -od OUT": "--arguments",
+    "-u PORT -od OUT": "-u",
+    "+u PORT -od OUT": "+u",
+    "+g PORT -od OUT": "+g",
+    "+g= PORT -od OUT": "+g=",
+    "+cc": "+cc",
+    "-der PORT -od OUT": "-der",
+    "+tls a b +pa PORT -od OUT": "+pa",
+    "+tls a b +cs TLS_RSA_WITH_NULL_SHA PORT -od OUT": "+cs",
+    "+tls a b +ws PORT -od OUT +rs file": "+rs",
+}
+
+# By default, DCMTK encodes data sets anew, and ours does not.
+DCMRECV = [
+    # the examples of the manual page
+    Case("--verbose PORT --config-file CONFIG Default -od OUT", exact=False),
+    Case(
+        "-v -xf CONFIG Default PORT --series-date-subdir --short-unique-names --filename-extension .dcm -od OUT",
+        exact=False,
+    ),
+    Case("-v -xf CONFIG Default PORT --bit-preserving -od OUT"),
+    # general and network options
+    Case("-q -xf CONFIG Default PORT -od OUT", exact=False),
+    Case("-d +v -xf CONFIG Default PORT -od OUT", exact=False),
+    Case("-ll warn -xf CONFIG Default PORT -od OUT", exact=False),
+    Case("-aet OTHER -uca -xf CONFIG Default PORT -od OUT", exact=False),
+    Case("-ta 10 -td 10 -pdu 8192 -dhl -xf CONFIG Default PORT -od OUT", exact=False),
+    # output options
+    Case("-s -xf CONFIG Default PORT -od OUT", exact=False),
+    Case("+ssd -xf CONFIG Default PORT -od OUT", exact=False),
+    Case("+ssd +fst -xf CONFIG Default PORT -od OUT", exact=False),
+    Case("+fd -xf CONFIG Default PORT -od OUT", exact=False),
+    Case("+fu -xf CONFIG Default PORT -od OUT", exact=False),
+    Case("+fsu -xf CONFIG Default PORT -od OUT", exact=False),
+    Case("+fst -xf CONFIG Default PORT -od OUT", exact=False),
+    Case("+fst -fe .dcm -xf CONFIG Default PORT -od OUT", exact=False),
+    Case("-B -xf CONFIG Default PORT -od OUT"),
+    Case("--ignore -xf CONFIG Default PORT -od OUT"),
+]
+
+DCMRECV_FAILURES = [
+    "PORT -od OUT --fork",
+    "PORT -od OUT extra",
+    "PORT -od OUT +xs",
+    "port -od OUT",
+    "-xf CONFIG Nothing PORT -od OUT",
+    "-xf nothing Default PORT -od OUT",
+]
+
+PROFILES = """
+[[profiles.Default.contexts]]
+sop_classes = ["storage"]
+transfer_syntaxes = ["ExplicitVRLittleEndian", "ExplicitVRBigEndian", "ImplicitVRLittleEndian"]
+"""
+
+
+class Bench:
+    """Runs either tool in directories of its own."""
+
+    def __init__(self, directory: Path, samples: Samples) -> None:
+        require("dcmtk")
+        self.directory = directory
+        self.files = [samples[name].path for name in SENT]
+
+    def arguments(self, tool: str, ours: bool, words: str, port: int) -> list[str]:
+        """The words of a case as arguments."""
+        inbox = self.inbox(ours)
+        inbox.mkdir(parents=True, exist_ok=True)
+        profiles = self.directory / "association.toml"
+        profiles.write_text(PROFILES)
+        values = {
+            "PORT": str(port),
+            "OUT": str(inbox),
+            "CONFIG": str(profiles) if ours else "/etc/dcmtk/storescp.cfg",
+            "AUTHORITY": str(self.directory),
+        }
+        found = [re.sub(r"\b[A-Z]{3,}\b", lambda match: values.get(match[0], match[0]), word) for word in split(words)]
+        return [sys.executable, "-m", "dicomio", tool, *found] if ours else [str(program(tool)), *found]
+
+    def inbox(self, ours: bool) -> Path:
+        return self.directory / ("ours" if ours else "dcmtk")
+
+    def ends(self, tool: str, ours: bool, words: str) -> ScuResult:
+        """Runs a tool that does not listen, to its end."""
+        return run(self.arguments(tool, ours, words, free_port()), ROOT)
+
+    def effect(self, tool: str, ours: bool, case: Case) -> Effect:
+        """Runs a tool while the files are sent to it."""
+        port, log = free_port(), self.directory / ("ours.log" if ours else "dcmtk.log")
+        with running(self.arguments(tool, ours, case.words, port), [port], log, ROOT):
+            words = [*split(case.sender), "-aec", "CALLED", HOST, str(port), *map(str, self.files)]
+            sent = run(["storescu", *words])
+            if "-tos" in case.words or "timeout" in case.words:
+                wait(lambda: len(self.ran(ours)) >= case.ran and bool(self.lasting(ours, case.lasting)))
+        wait(lambda: len(self.ran(ours)) >= case.ran)
+        names = self.names(ours)
+        contents = [self.content(path, "-F" in case.words) for path in names]
+        # Commands of one object and the next may run at once.
+        return Effect(
+            sent.code == 0, sorted(names.values()), sorted(contents) if case.exact else [], sorted(self.ran(ours))
+        )
+
+    def names(self, ours: bool) -> dict[Path, str]:
+        """Every file, with its name as it is compared."""
+        inbox = self.inbox(ours)
+        paths = sorted(path for path in inbox.rglob("*") if path.is_file())
+        return {path: neutral(path.relative_to(inbox).as_posix()) for path in paths}
+
+    def lasting(self, ours: bool, name: str) -> list[str]:
+        return [each for each in self.names(ours).values() if name in each]
+
+    def content(self, path: Path, bare: bool) -> tuple[str, bytes]:
+        """Transfer syntax and data set of a file."""
+        if bare:
+            return "", path.read_bytes()
+        meta = pydicom.dcmread(path, specific_tags=[]).file_meta
+        return UID(meta.TransferSyntaxUID).name, data_set_bytes(path)
+
+    def ran(self, ours: bool) -> list[str]:
+        """What commands have printed."""
+        log = (self.directory / ("ours.log" if ours else "dcmtk.log")).read_text(errors="replace")
+        lines = [line.replace(str(self.inbox(ours)), "OUT") for line in log.splitlines() if line.startswith("RAN")]
+        return [neutral(line) for line in lines]
+
+
+def neutral(name: str) -> str:
+    """A name without what differs from run to run."""
+    for pattern, replacement in VARIABLE:
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+def split(words: str) -> list[str]:
+    """Words as a shell takes them, as far as quotes go."""
+    return [match[1] if match[1] is not None else match[0] for match in re.finditer(r"'([^']*)'|\S+", words)]
+
+
+def wait(condition: Callable[[], bool]) -> None:
+    """Waits for what another process is about to do."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def bench(tmp_path: Path, samples: Samples) -> Bench:
+    return Bench(tmp_path, samples)
+
+
+def assert_same(bench: Bench, tool: str, case: Case) -> Effect:
+    """Both tools have the same effect; returns it."""
+    theirs, ours = (bench.effect(tool, ours, case) for ours in (False, True))
+    assert ours == theirs
+    return ours
+
+
+@pytest.mark.parametrize("case", STORESCP, ids=lambda case: case.words)
+def test_storescp(case: Case, bench: Bench) -> None:
+    assert_same(bench, "storescp", case)
+
+
+@pytest.mark.parametrize("case", DCMRECV, ids=lambda case: case.words)
+def test_dcmrecv(case: Case, bench: Bench) -> None:
+    assert_same(bench, "dcmrecv", case)
+
+
+def test_padding(bench: Bench) -> None:
+    """Only the lengths of file meta information differ, by our AE titles in it."""
+    assert_same(bench, "storescp", Case("+p 1000 0 PORT -od OUT", exact=False))
+    sizes = [path.stat().st_size for ours in (False, True) for path in bench.names(ours)]
+    assert all(size % 1000 == 0 for size in sizes)
+
+
+@pytest.mark.parametrize("words", STORESCP_FAILURES)
+def test_storescp_that_cannot_be(words: str, bench: Bench) -> None:
+    assert bench.ends("storescp", False, words).code != 0
+    result = bench.ends("storescp", True, words)
+    assert (result.code, len(result.output.splitlines())) == (2, 1)
+
+
+@pytest.mark.parametrize("words", DCMRECV_FAILURES)
+def test_dcmrecv_that_cannot_be(words: str, bench: Bench) -> None:
+    assert bench.ends("dcmrecv", False, words).code != 0
+    result = bench.ends("dcmrecv", True, words)
+    assert (result.code, len(result.output.splitlines())) == (2, 1)
+
+
+@pytest.mark.parametrize("words, option", STORESCP_REFUSED.items())
+def test_storescp_refuses_in_words_what_it_cannot_be(words: str, option: str, bench: Bench) -> None:
+    result = bench.ends("storescp", True, words)
+    assert result.code == 2
+    assert re.fullmatch(rf"dicomio storescp: option (\S+ or )?{re.escape(option)}( or \S+)? is not .*\n", result.output)
+
+
+@pytest.mark.parametrize("tool", ["storescp", "dcmrecv"])
+@pytest.mark.parametrize("peer", ["-rc +cf", "-vc +cf", "-ic"])
+def test_tls(tool: str, peer: str, bench: Bench) -> None:
+    authority = Authority(bench.directory)
+    server, client = authority.issue("localhost"), authority.issue("client")
+    trusting = peer.replace("+cf", f"+cf {authority.path}")
+    profile = "-xf CONFIG Default" if tool == "dcmrecv" else ""
+    case = Case(
+        f"+tls {server.key} {server.certificate} {trusting} {profile} PORT -od OUT",
+        sender=f"-xe +tls {client.key} {client.certificate} +cf {authority.path}",
+        exact=tool == "storescp",
+    )
+    assert assert_same(bench, tool, case).sent
