@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from dicomio.dimse import DimseProvider
 from dicomio.errors import DicomError, InvalidInstance, LocalProtocolError, StatusError
@@ -82,6 +83,7 @@ def check(provider: DimseProvider, operation: str, reply: Reply, sop_class: str 
     return response
 
 
+@lru_cache(maxsize=1024)
 def meaning_of(status: Status, sop_class: str, operation: str) -> str:
     """What a status means in the response to an operation on a SOP class."""
     service = statuses_of(sop_class, operation)

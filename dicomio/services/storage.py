@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from typing import TypeAlias
 
 from pydicom.dataset import Dataset
@@ -65,13 +66,14 @@ async def open_source(source: Source) -> Instance | StoreRequest:
     return await promptly(Instance.open, source)
 
 
+@lru_cache(maxsize=1024)
 def contexts_to_propose(sop_class: str, transfer_syntax: str) -> Sequence[PresentationContext]:
     """What to propose for an object: its own transfer syntax, and apart from that what it can be converted to."""
     own = PresentationContext(sop_class, (transfer_syntax,))
     others = tuple(syntax for syntax in DEFAULT_TRANSFER_SYNTAXES if syntax != transfer_syntax)
     if convertible(transfer_syntax, others) is None:
-        return [own]
-    return [own, PresentationContext(sop_class, others)]
+        return (own,)
+    return (own, PresentationContext(sop_class, others))
 
 
 async def send_store(

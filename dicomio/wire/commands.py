@@ -15,6 +15,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from dicomio.errors import LocalProtocolError, RemoteProtocolError
+from dicomio.wire.shapes import REGULAR_UID, Place, Shape, Shapes
 
 __all__ = ["ELEMENTS", "MESSAGES", "RESPONSE_BIT", "Command", "CommandField", "Element", "Message", "decode", "encode"]
 
@@ -425,7 +426,6 @@ def foreign_element(command: Command, layout: Layout) -> LocalProtocolError:
 
 HEADER = struct.Struct("<II")  # tag and length: PS3.7 6.3.1, PS3.5 7.1.3
 SHORT = struct.Struct("<H")
-REGULAR_UID = re.compile(rb"([0-9.]{1,64})\0?")
 
 
 def decode_us(raw: bytes, tag: int, quirks: list[str]) -> int | None:
@@ -516,6 +516,46 @@ def decode(data: bytes | bytearray | memoryview) -> Command:
         RemoteProtocolError: this is not a command set, or not a whole one, or it has no Command Field.
     """
     content = bytes(data)
+    found = SHAPES.read(content)
+    if found is not None:
+        found.append({})
+        return Command(*found)
+    command = decode_slowly(content)
+    if not command.quirks and not command.unknown:
+        remember(content, command)
+    return command
+
+
+SHAPES = Shapes()
+INDICES: Mapping[str, int] = {field.name: at for at, field in enumerate(dataclasses.fields(Command))}
+WITH_OTHER_VRS = attrgetter(
+    "move_destination", "move_originator", "attribute_identifiers", "offending_elements", "error_comment"
+)
+DEFAULTS = [field.default for field in dataclasses.fields(Command)][: INDICES["unknown"]]
+
+
+def remember(content: bytes, command: Command) -> None:
+    """Has the next command set like a regular one decoded faster, if it is made of numbers and UIDs."""
+    if WITH_OTHER_VRS(command) != (None, None, (), (), None):
+        return
+    places, position = [], 0
+    while position < len(content):
+        wire_tag, length = HEADER.unpack_from(content, position)
+        element = ELEMENTS[tag_of(wire_tag)]
+        if length != {"US": 2, "UL": 4, "UI": length or -1}.get(element.vr):
+            return  # such as an element without a value
+        expected = None
+        if element.attribute in ("group_length", "field", "has_data_set"):
+            expected = int.from_bytes(content[position + 8 : position + 8 + length], "little")
+        places.append(Place(element.vr, length, None if expected is not None else INDICES[element.attribute], expected))
+        position += 8 + length
+    values = DEFAULTS.copy()
+    values[INDICES["field"]], values[INDICES["has_data_set"]] = command.field, command.has_data_set
+    SHAPES.add(content, Shape(content, places, values))
+
+
+def decode_slowly(content: bytes) -> Command:
+    """Decodes any command set, an element after the other."""
     values: dict[str, Any] = {}
     unknown: dict[int, bytes] = {}
     quirks: list[str] = []

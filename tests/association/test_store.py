@@ -395,15 +395,15 @@ async def test_a_file_is_closed_however_its_sending_ends(tmp_path: Path) -> None
 def test_what_is_proposed_for_an_object() -> None:
     """Its own transfer syntax by itself, so that the peer has to say yes or no to that; and what it can become."""
     uid = sop.CTImageStorage
-    assert contexts_to_propose(uid, sop.ExplicitVRLittleEndian) == [
+    assert list(contexts_to_propose(uid, sop.ExplicitVRLittleEndian)) == [
         PresentationContext(uid, (sop.ExplicitVRLittleEndian,)),
         PresentationContext(uid, (sop.ImplicitVRLittleEndian,)),
     ]
-    assert contexts_to_propose(uid, sop.RLELossless) == [
+    assert list(contexts_to_propose(uid, sop.RLELossless)) == [
         PresentationContext(uid, (sop.RLELossless,)),
         PresentationContext(uid, (sop.ExplicitVRLittleEndian, sop.ImplicitVRLittleEndian)),
     ]
-    assert contexts_to_propose(uid, sop.MPEG4HP41) == [PresentationContext(uid, (sop.MPEG4HP41,))]
+    assert list(contexts_to_propose(uid, sop.MPEG4HP41)) == [PresentationContext(uid, (sop.MPEG4HP41,))]
 
 
 async def test_small_objects_leave_in_one_write() -> None:
