@@ -7,16 +7,16 @@ from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv6Network, ip_network
 from typing import Any, Final, TypeAlias
 
 from dicomio import negotiation
 from dicomio.association import Association
-from dicomio.config import Address, Role, checked_window
+from dicomio.config import Address, Role, checked_window, ip_of
 from dicomio.errors import AssociationRejected, LocalProtocolError
 from dicomio.extensions import Identity
 from dicomio.negotiation import Supported
-from dicomio.wire.pdus import AssociateRQ
+from dicomio.wire.pdus import AssociateAC, AssociateRQ
 
 __all__ = ["Access", "Admission", "Proposal"]
 
@@ -37,6 +37,8 @@ MOST_FAILURES: Final = 10
 FAILURE_WINDOW: Final = 60.0
 # Hosts of which failures are remembered.
 MOST_HOSTS: Final = 1_000
+# Who has one address of IPv6 has as many as a network of this prefix (RFC 4291 2.5.1).
+PREFIX: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +72,8 @@ class Access:
         """Whether connections may come from there; what is no IP address, as of a Unix socket, is local."""
         if not self.networks:
             return True
-        try:
-            address = ip_address(host.partition("%")[0])
-        except ValueError:
-            return True
-        mapped = getattr(address, "ipv4_mapped", None) or address
-        return any(mapped in ip_network(network) for network in self.networks)
+        address = ip_of(host)
+        return address is None or any(address in ip_network(network) for network in self.networks)
 
     def refuses(self, pdu: AssociateRQ) -> tuple[int, int, int] | None:
         """Result, source and reason of a rejection by AE titles, if it comes to that."""
@@ -89,6 +87,14 @@ class Access:
 def fits(ae_title: str, patterns: Sequence[str]) -> bool:
     """Whether an AE title is one of those meant; spaces around it do not count (PS3.8 7.1.1.3)."""
     return any(fnmatchcase(ae_title.strip(), pattern) for pattern in patterns)
+
+
+def origin(host: str) -> str:
+    """What counts as one host, so that nobody is another one with each attempt."""
+    address = ip_of(host)
+    if address is None or address.version == 4:
+        return str(address or host)
+    return str(IPv6Network((address, PREFIX), strict=False))
 
 
 class Proposal:
@@ -193,6 +199,9 @@ class Admission:
                         await hook(proposal)
         except AssociationRejected as refusal:
             rejection = refusal.result, refusal.source, refusal.reason
+        except TimeoutError:
+            logger.error("%s: deciding on an association took too long", association.peer)
+            rejection = TRANSIENT_FAILURE
         except Exception:
             logger.exception("%s: deciding on an association failed", association.peer)
             rejection = TRANSIENT_FAILURE
@@ -205,7 +214,7 @@ class Admission:
 
     async def identify(self, proposal: Proposal, authenticate: Hook) -> tuple[int, int, int] | None:
         """Has the identity looked at; how long a refusal takes tells nothing about its reason."""
-        loop, host = asyncio.get_running_loop(), proposal.peer.host
+        loop, host = asyncio.get_running_loop(), origin(proposal.peer.host)
         started = loop.time()
         if self.is_blocked(host, started):
             logger.warning("%s: too many identities were refused", proposal.peer)
@@ -215,6 +224,10 @@ class Admission:
             proposal.association.identity = await authenticate(proposal)
         except AssociationRejected as refusal:
             rejection = refusal.result, refusal.source, refusal.reason
+        except Exception:
+            # As if it were wrong: a look-up that fails for a name that nobody has must not be told from any other.
+            logger.exception("%s: looking at an identity failed", proposal.peer)
+            rejection = NO_REASON
         if rejection is None and not proposal.association.identity:
             rejection = NO_REASON
         # Others of the same host may have been refused meanwhile: nobody guesses more often by guessing at once.
@@ -256,18 +269,27 @@ class Admission:
             association.reject(*TRANSIENT_FAILURE)
 
     def accept(self, proposal: Proposal) -> None:
-        association, pdu = proposal.association, proposal.pdu
-        logger.info("%s: association accepted", association.peer)
-        answer = negotiation.accept(
-            pdu,
-            with_related(self.supported, pdu),
-            maximum_length=association.limits.max_pdu,
+        association = proposal.association
+        try:
+            association.accept(proposal.pdu, self.answer_to(proposal))
+        except Exception:
+            # What functions of the application answer may be anything, and longer than an item can be.
+            logger.exception("%s: an association cannot be accepted", association.peer)
+            self.reject(association, TRANSIENT_FAILURE)
+        else:
+            logger.info("%s: association accepted", association.peer)
+
+    def answer_to(self, proposal: Proposal) -> AssociateAC:
+        """The A-ASSOCIATE-AC for a proposal."""
+        return negotiation.accept(
+            proposal.pdu,
+            with_related(self.supported, proposal.pdu),
+            maximum_length=proposal.association.limits.max_pdu,
             refuse=proposal.refused,
             window=(self.window, self.window),
             extended=self.extend,
             identity_response=proposal.identity_response if self.authenticate is not None else None,
         )
-        association.accept(pdu, answer)
 
     def extend(self, sop_class: str, information: bytes) -> bytes | None:
         """The answer to SOP class extended negotiation, if there is one."""

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Flag
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 __all__ = ["Address", "Limits", "PresentationContext", "Role", "Timeout"]
@@ -87,6 +88,18 @@ def checked_window(window: Any) -> int | tuple[int, int]:
     if len(numbers) not in (1, 2) or not all(type(each) is int and 0 <= each <= WIDEST_WINDOW for each in numbers):
         raise ValueError(f"window is {window!r}; it must be a number from 0 to {WIDEST_WINDOW}, or two of them")
     return window if isinstance(window, int) else (numbers[0], numbers[-1])
+
+
+def ip_of(host: str) -> IPv4Address | IPv6Address | None:
+    """A host as an IP address, that of IPv4 where it is written as one of IPv6; `None` where it is none.
+
+    Sockets for both kinds of address, as systemd opens them, write `::ffff:10.0.0.8` (RFC 4291 2.5.5.2).
+    """
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 @dataclass(frozen=True, slots=True)

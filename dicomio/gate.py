@@ -9,10 +9,11 @@ import ssl as tls
 import struct
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import Final, TypeAlias
 
-from dicomio.handshakes import handshaking, tell_peer, tls_reason
+from dicomio.config import ip_of
+from dicomio.handshakes import FOR_EVER, handshaking, tell_peer, tls_reason
 from dicomio.places import Place
 from dicomio.protocol import UpperLayerProtocol
 from dicomio.threads import in_thread
@@ -278,7 +279,7 @@ class Gate:
             context = await in_thread(context)
         if context is not None:
             tell_peer(context)
-        limit = self.timeout if context is not None else None
+        limit = (self.timeout or FOR_EVER) if context is not None else None
         entrance.protocol = protocol = self.make(source)
         await self.loop.connect_accepted_socket(
             lambda: protocol, entrance.connection, ssl=context, ssl_handshake_timeout=limit
@@ -288,10 +289,8 @@ class Gate:
         """Whether the connection comes through a balancer; over a Unix socket it does where there are some."""
         if not host:
             return bool(self.proxies)
-        try:
-            return any(ip_address(host) in network for network in self.proxies)
-        except ValueError:
-            return False
+        address = ip_of(host)
+        return address is not None and any(address in network for network in self.proxies)
 
     async def read_proxy(self, connection: socket.socket) -> tuple[str, int] | None:
         """Reads the header of a balancer, and not a byte more: what follows is for TLS, or for the association.

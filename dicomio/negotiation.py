@@ -23,7 +23,7 @@ from dicomio.wire.items import (
     UserIdentityRQ,
     UserInformation,
 )
-from dicomio.wire.pdus import APPLICATION_CONTEXT, AssociateAC, AssociateRJ, AssociateRQ
+from dicomio.wire.pdus import APPLICATION_CONTEXT, AssociateAC, AssociateRJ, AssociateRQ, encode
 
 __all__ = ["AcceptedContext", "Agreement", "Supported", "accept", "check", "conclude", "propose"]
 
@@ -161,7 +161,8 @@ def propose(
         implementation_version_name: of this side.
 
     Raises:
-        LocalProtocolError: there are no contexts or too many, or one that proposes no role.
+        LocalProtocolError: there are no contexts or too many, or one that proposes no role; or what goes with them is
+            too long for an A-ASSOCIATE-RQ.
     """
     if not contexts:
         raise LocalProtocolError("an association needs presentation contexts: SOP classes that it is to be used for")
@@ -181,7 +182,20 @@ def propose(
         PresentationContextRQ(2 * index + 1, context.abstract_syntax, tuple(context.transfer_syntaxes))
         for index, context in enumerate(contexts)
     )
-    return AssociateRQ(called, calling, proposals, user)
+    rq = AssociateRQ(called, calling, proposals, user)
+    if extended or common_extended or user_identity is not None:
+        check_length(rq)
+    return rq
+
+
+def check_length(rq: AssociateRQ) -> None:
+    """Looks whether a proposal fits its items, whose lengths have 16 bits (PS3.8 9.3.2.3)."""
+    try:
+        encode(rq)
+    except LocalProtocolError as error:
+        raise LocalProtocolError(
+            f"user identity and extended negotiation are too long to be proposed: {error}"
+        ) from error
 
 
 def roles_to_propose(contexts: Sequence[PresentationContext]) -> tuple[RoleSelection, ...]:

@@ -29,7 +29,7 @@ from dicomio.errors import (
     RemoteProtocolError,
 )
 from dicomio.extensions import Extension, Identity, extension_bytes
-from dicomio.handshakes import handshaking, tell_peer, tls_reason
+from dicomio.handshakes import FOR_EVER, handshaking, tell_peer, tls_reason
 from dicomio.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicomio.negotiation import propose
 from dicomio.operations import Dispatch, Inbound
@@ -258,13 +258,20 @@ class connect:  # used like a function
         """Makes the transport connection."""
         loop = asyncio.get_running_loop()
         host, port = self.address.host, self.address.port
+        limit = self.timeout.connect
         if self.ssl is not None:
             tell_peer(self.ssl)
         try:
-            async with handshaking(self.timeout.connect):
-                transport, _ = await loop.create_connection(lambda: association.protocol, host, port, ssl=self.ssl)
+            async with handshaking(limit):
+                transport, _ = await loop.create_connection(
+                    lambda: association.protocol,
+                    host,
+                    port,
+                    ssl=self.ssl,
+                    ssl_handshake_timeout=(limit or FOR_EVER) if self.ssl is not None else None,
+                )
         except TimeoutError as error:
-            raise ConnectTimeout(f"{self.address}: no connection within {self.timeout.connect} s") from error
+            raise ConnectTimeout(f"{self.address}: no connection within {limit} s") from error
         except tls.SSLError as error:
             raise ConnectFailed(f"{self.address}: TLS failed: {tls_reason(error)}") from error
         except ConnectionResetError as error:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 import pytest
@@ -14,18 +15,20 @@ from dicomio import (
     CommonExtendedNegotiation,
     FindRequest,
     Identity,
+    LocalProtocolError,
     PresentationContext,
     Proposal,
     QueryExtension,
     Role,
     StorageExtension,
+    Timeout,
     connect,
     dataset,
     query,
     serve,
     sop,
 )
-from dicomio.admission import MOST_FAILURES, Admission, fits
+from dicomio.admission import MOST_FAILURES, Admission, fits, origin
 from dicomio.sop import STUDY_ROOT
 from dicomio.testing import connected
 from tests.association.peers import until
@@ -244,17 +247,70 @@ def test_failures_are_forgotten_after_a_while_and_of_too_many_hosts() -> None:
     assert len(admission.failures) == 1_000
 
 
-async def test_an_authenticate_that_fails_rejects_for_now(caplog: pytest.LogCaptureFixture) -> None:
-    app = Application("APP")
+def test_an_address_of_ipv6_is_no_other_host_than_its_neighbours() -> None:
+    assert {origin(host) for host in ("2001:db8::1", "2001:db8::ffff:2", "2001:db8::3%eth0")} == {"2001:db8::/64"}
+    assert {origin(host) for host in ("10.0.0.1", "::ffff:10.0.0.1")} == {"10.0.0.1"}
+    assert origin("") == ""
+
+
+async def test_a_look_up_that_fails_tells_nobody_which_names_there_are(caplog: pytest.LogCaptureFixture) -> None:
+    """Answer, time and count are those of a passcode that is wrong."""
+    app, loop = Application("APP", access=Access(refusal=0.05)), asyncio.get_running_loop()
 
     @app.authenticate
-    def identify(proposal: Proposal) -> None:
-        raise ZeroDivisionError
+    def identify(proposal: Proposal) -> bool:
+        assert proposal.identity is not None
+        return {"ali": "open sesame"}[proposal.identity.name] == proposal.identity.passcode
 
-    with caplog.at_level(logging.ERROR), pytest.raises(AssociationRejected) as caught:
-        async with connected(app, contexts=VERIFICATION):
+    for name in ("ali", "kasim"):
+        started = loop.time()
+        with caplog.at_level(logging.ERROR), pytest.raises(AssociationRejected) as caught:
+            async with connected(app, contexts=VERIFICATION, identity=Identity.username(name, "wrong")):
+                pass
+        assert (caught.value.result, caught.value.source, caught.value.reason) == (1, 1, 1)
+        assert 0.05 <= loop.time() - started < 0.1
+    assert sum(map(len, app.admission.failures.values())) == 2
+    assert "looking at an identity failed" in caplog.text
+
+
+async def test_a_hook_that_takes_too_long_rejects_for_now(caplog: pytest.LogCaptureFixture) -> None:
+    app, timeout = Application("APP"), Timeout(5, negotiate=0.05)
+
+    @app.on_associate
+    async def look(proposal: Proposal) -> None:
+        await asyncio.Event().wait()
+
+    async with serve(app, "127.0.0.1", 0, timeout=timeout) as server:
+        with pytest.raises(AssociationRejected) as caught:
+            await connect(f"APP@127.0.0.1:{server.port}", contexts=VERIFICATION)
+    assert (caught.value.result, caught.value.source, caught.value.reason) == (2, 1, 1)
+    assert "took too long" in caplog.text
+
+
+def fails(information: bytes) -> bytes:
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("respond", [fails, lambda information: bytes(70_000), lambda information: "a text"])
+@pytest.mark.parametrize("hooks", [False, True])
+async def test_an_answer_that_cannot_be_sent_rejects_for_now(
+    respond: Callable[[bytes], bytes], hooks: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = Application("APP")
+    app.extend(sop.Verification, respond)
+    if hooks:
+        app.on_associate(lambda proposal: None)
+    with pytest.raises(AssociationRejected) as caught:
+        async with connected(app, contexts=VERIFICATION, extended={sop.Verification: b"anything"}):
             pass
-    assert (caught.value.result, caught.value.source) == (2, 1)
+    assert (caught.value.result, caught.value.source, caught.value.reason) == (2, 1, 1)
+    assert "an association cannot be accepted" in caplog.text
+
+
+async def test_a_proposal_that_is_too_long_is_told_at_once() -> None:
+    with pytest.raises(LocalProtocolError, match="user identity and extended negotiation are too long"):
+        async with connected(Application("APP"), contexts=VERIFICATION, identity=Identity.saml(bytes(65_536))):
+            pass
 
 
 # extended negotiation

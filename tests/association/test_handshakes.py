@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from dicomio import Application, ConnectFailed, ConnectionLost, Limits, connect, serve, sop, tls
+from dicomio import Application, ConnectFailed, ConnectionLost, ConnectTimeout, Limits, connect, serve, sop, tls
 from dicomio.handshakes import TellingObject, handshaking, tell_peer, tls_reason
 from tests.association.peers import until
 from tests.interop.certificates import Authority, Certificate
@@ -152,6 +152,18 @@ async def test_a_server_that_goes_away_during_the_handshake() -> None:
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(ConnectFailed, match="it may not speak TLS on this port"):
             await echo(f"X@127.0.0.1:{port}", tls.client_context(verify=False))
+
+
+async def test_the_deadline_of_a_handshake_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """asyncio has one of its own where it is not told."""
+    monkeypatch.setattr("asyncio.constants.SSL_HANDSHAKE_TIMEOUT", 0.02)
+    silent: list[asyncio.StreamWriter] = []
+    async with await asyncio.start_server(lambda _, writer: silent.append(writer), "127.0.0.1", 0) as server:
+        address = f"APP@127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        with pytest.raises(ConnectTimeout, match=r"no connection within 0\.1 s"):
+            await connect(address, contexts=VERIFICATION, ssl=tls.client_context(verify=False), timeout=0.1)
+        for writer in silent:
+            writer.close()
 
 
 async def test_on_uvloop_the_peer_is_told_too(certificates: Certificates) -> None:

@@ -303,6 +303,21 @@ async def test_a_balancer_may_connect_to_a_unix_socket(tmp_path: Path) -> None:
     assert seen == ["192.0.2.7"]
 
 
+async def test_a_balancer_is_known_on_a_socket_for_both_kinds_of_address() -> None:
+    """There its address of IPv4 is written as one of IPv6."""
+    app, seen = Application("APP"), []
+    app.on_connect(lambda association: seen.append(association.peer.host))
+    sock = socket.socket(socket.AF_INET6)
+    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    sock.bind(("::", 0))
+    async with serve(app, sock=sock, proxies=["127.0.0.0/8"]) as server:
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"PROXY TCP4 192.0.2.7 192.0.2.2 56324 104\r\n")
+        await until(lambda: bool(seen))
+        writer.close()
+    assert seen == ["192.0.2.7"]
+
+
 async def test_a_balancer_whose_network_is_none_is_refused_before_anything_listens() -> None:
     server = serve(Application("APP"), "127.0.0.1", 0, proxies=["nonsense"])
     with pytest.raises(ValueError, match="nonsense"):
