@@ -16,12 +16,13 @@ def client_tls(args: Namespace) -> ssl.SSLContext | None:
     Raises:
         UsageError: a file cannot be used.
     """
-    if args.tls is None and not args.anonymous_tls:
+    if args.tls is None:
         return args.peer_profile.ssl if args.peer_profile is not None else None
     key, certificate = args.tls or (None, None)
     try:
         return tls.client_context(
             ca=authorities(args),
+            crl=args.add_crl_file or (),
             certificate=certificate,
             key=key,
             password=password_of(args),
@@ -51,7 +52,7 @@ def server_tls(args: Namespace) -> ssl.SSLContext | None:
             key,
             password=password_of(args),
             ca=trusted,
-            crl=getattr(args, "add_crl_file", None) or (),
+            crl=args.add_crl_file or (),
             required=wanted == "require",
             profile=args.tls_profile or tls.Profile.NON_DOWNGRADING,
         )

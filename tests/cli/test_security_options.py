@@ -136,6 +136,21 @@ def test_the_certificate_of_the_peer_is_verified_unless_told_otherwise(
             assert "certificate" in err
 
 
+def test_peers_with_revoked_certificates_are_refused(tool: Tool, trust: Trust, archive: int) -> None:
+    known = (*tls_of(trust.client), *trust.ca)
+    assert echo(tool, archive, *known, "+crl", trust.authority.revoke(trust.stranger), "+crv").code == 0
+    code, _, err = echo(tool, archive, *known, "+crl", trust.authority.revoke(trust.server))
+    assert (code, "certificate revoked" in err) == (1, True)
+    assert echo(tool, archive, *known, "+crl", trust.authority.revoke(trust.server), "-ic").code == 0
+
+
+def test_tls_is_as_the_last_option_says(trust: Trust) -> None:
+    on, off, anonymous = tls_of(trust.client), ("-tls",), ("+tla",)
+    for words, speaks in ((off, False), ((*on, *off), False), ((*anonymous, *off), False), ((*off, *anonymous), True)):
+        args = parse(BY_NAME["echoscu"], ["127.0.0.1", "104", *map(str, words), "-pem", "+ps"])
+        assert (client_tls(args) is not None) == speaks
+
+
 @pytest.mark.parametrize("profile", ["+py", "+px", "+pz", "--profile-bcp195-ex"])
 def test_profiles(tool: Tool, trust: Trust, tmp_path: Path, profile: str) -> None:
     with running("storescp", 0, "-od", tmp_path, *tls_of(trust.server), *trust.ca, profile) as server:

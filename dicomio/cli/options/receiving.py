@@ -13,7 +13,6 @@ from dicomio.cli.options.tools import (
     OUTPUT,
     REFUSED,
     SCP,
-    SECURITY,
     STORESCU,
     SYNTAX,
     TESTING,
@@ -152,28 +151,6 @@ OPTIONS: Final = (
         default=(),
     ),
     *syntax_options("+", "prefer", "storescp", "implicit"),
-    # TLS
-    Option(("-tls", "--disable-tls"), "speak no TLS (default)", SCP, SECURITY, name="tls", const=None),
-    Option(
-        ("+ps", "--std-passwd"),
-        "ask for the password of the private key, if it has one (default)",
-        SCP,
-        SECURITY,
-        name="use_passwd",
-        const=None,
-    ),
-    Option(("-pem", "--pem-keys"), "keys and certificates are PEM files (always so)", SCP, SECURITY, default=False),
-    Option(
-        ("+crl", "--add-crl-file"),
-        "refuse peers whose certificates are in this revocation list",
-        SCP,
-        SECURITY,
-        "FILE",
-        action="append",
-    ),
-    Option(
-        ("+crv", "--enable-crl-vfy"), "look at revocation lists (always so, with +crl)", SCP, SECURITY, default=False
-    ),
     # what is written
     Option(
         ("+B", "--bit-preserving"),
