@@ -15,7 +15,7 @@ from dicomio.cli.security import client_tls
 from .conftest import Receive, Tool
 
 BY_NAME = {tool.name: tool for tool in TOOLS}
-FILES = {"storescu": ["file"]}
+FILES = {"storescu": ["file"], "dcmsend": ["file"]}
 TEXT = """
 [pacs]
 address = "ARCHIVE@10.0.0.5:11113"
