@@ -34,7 +34,7 @@ from dicomio.errors import (
     TransactionExpired,
     WriteTimeout,
 )
-from dicomio.extensions import Identity, QueryExtension, StorageExtension
+from dicomio.extensions import Identity, QueryExtension, RetrieveExtension, StorageExtension
 from dicomio.identifiers import dataset, query
 from dicomio.implementation import VERSION as __version__
 from dicomio.opening import connect
@@ -176,6 +176,7 @@ __all__ = [
     "ResponseTimeout",
     "Responses",
     "Retrieval",
+    "RetrieveExtension",
     "RetrieveRequest",
     "Role",
     "SCPStatusChange",

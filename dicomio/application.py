@@ -295,9 +295,9 @@ class Application:
     def authenticate(self, func: F) -> F:
         """Registers a function that gets each `Proposal` and says whom its `identity` stands for.
 
-        What it returns becomes `association.identity`. Where that is `None` or `False`, or it raises
-        `AssociationRejected`, the association is rejected; how long that takes does not depend on why, and a host that
-        fails often is not even looked at for a while. It may set `proposal.identity_response`.
+        What it returns becomes `association.identity`. Where that is `None` or `False`, or it raises, the association
+        is rejected: with what an `AssociationRejected` says, else always alike. How long that takes does not depend on
+        why, and a host that fails often is not even looked at for a while. It may set `proposal.identity_response`.
         """
         self.admission.authenticate = awaitable(func)
         return func
@@ -307,11 +307,12 @@ class Application:
 
         Args:
             sop_class: a SOP class UID, or a query model for all of its SOP classes.
-            extension: what is supported: a `QueryExtension`, a `StorageExtension`, or a function of the bytes proposed
-                that returns those to answer, or `None` for no answer.
+            extension: what is supported: a `QueryExtension`, of which the SOP classes of C-MOVE and C-GET take what
+                concerns them, a `RetrieveExtension`, a `StorageExtension`, or a function of the bytes proposed that
+                returns those to answer, or `None` for no answer.
         """
         for uid in [sop_class] if isinstance(sop_class, str) else sop_class:
-            self.admission.extensions[uid] = responder(extension)
+            self.admission.extensions[uid] = responder(uid, extension)
 
     def on_close(self, func: F) -> F:
         """Registers a function that gets each association when it is over; `association.ended` says why."""

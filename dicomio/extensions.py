@@ -7,11 +7,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, Self, TypeAlias
 
+from dicomio.sop import BY_SOP_CLASS
 from dicomio.wire.items import UserIdentityRQ
 
-__all__ = ["Extension", "Identity", "QueryExtension", "StorageExtension", "extension_bytes", "responder"]
+__all__ = [
+    "Extension",
+    "Identity",
+    "QueryExtension",
+    "RetrieveExtension",
+    "StorageExtension",
+    "extension_bytes",
+    "responder",
+]
 
 USERNAME, PASSCODE, KERBEROS, SAML, JWT = 1, 2, 3, 4, 5
+
+# Bytes that have a meaning (PS3.4 Table C.5-2; C.5.2.1.2 and C.5.3.1.2).
+QUERY_FLAGS, RETRIEVE_FLAGS = 7, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +98,17 @@ class Extension(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class QueryExtension:
-    """How queries and retrievals may go beyond the baseline (PS3.4 C.5.1.1, C.5.2.1, C.5.3.1, K.5).
+    """How queries may go beyond the baseline (PS3.4 C.5.1.1, K.5).
 
     Args:
-        relational: relational queries and retrievals: keys of any level.
+        relational: relational queries: keys of any level.
         combined_datetime: a date and its time are matched as one range.
         fuzzy: fuzzy semantic matching of person names.
         timezone: times are adjusted to the time zone of the query.
-        enhanced_multi_frame: conversion of enhanced multi-frame images.
+        enhanced_multi_frame: the view in which enhanced multi-frame images are converted, or those they were converted
+            from (Query/Retrieve View).
+        empty_values: a key of two quotation marks matches what has no value.
+        multiple_values: of a key with several values, each has to be among those of the attribute.
     """
 
     relational: bool = False
@@ -101,21 +116,72 @@ class QueryExtension:
     fuzzy: bool = False
     timezone: bool = False
     enhanced_multi_frame: bool = False
+    empty_values: bool = False
+    multiple_values: bool = False
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
         """Reads a sub-item; what is missing is not supported."""
-        flags = [byte == 1 for byte in data[:5]]
-        return cls(*flags)
+        return cls(*decode_flags(data, QUERY_FLAGS))
 
     def encode(self) -> bytes:
-        """One byte for each."""
-        flags = (self.relational, self.combined_datetime, self.fuzzy, self.timezone, self.enhanced_multi_frame)
-        return bytes(flags)
+        """One byte for each, up to the last that is wanted."""
+        return encode_flags(
+            self.relational,
+            self.combined_datetime,
+            self.fuzzy,
+            self.timezone,
+            self.enhanced_multi_frame,
+            self.empty_values,
+            self.multiple_values,
+        )
 
     def agree(self, proposed: bytes) -> bytes:
-        """What both support, in as many bytes as were proposed."""
-        return bytes(ours & (theirs == 1) for ours, theirs in zip(self.encode(), proposed, strict=False))
+        """What both support, in no more bytes than were proposed."""
+        return agree_flags(self.encode(), proposed, QUERY_FLAGS)
+
+
+@dataclass(frozen=True, slots=True)
+class RetrieveExtension:
+    """How C-MOVE and C-GET may go beyond the baseline (PS3.4 C.5.2.1, C.5.3.1).
+
+    Args:
+        relational: relational retrievals: unique keys of the levels above may be missing.
+        enhanced_multi_frame: the view in which enhanced multi-frame images are converted, or those they were converted
+            from (Query/Retrieve View).
+    """
+
+    relational: bool = False
+    enhanced_multi_frame: bool = False
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Reads a sub-item; what is missing is not supported."""
+        return cls(*decode_flags(data, RETRIEVE_FLAGS))
+
+    def encode(self) -> bytes:
+        """One byte for each, up to the last that is wanted."""
+        return encode_flags(self.relational, self.enhanced_multi_frame)
+
+    def agree(self, proposed: bytes) -> bytes:
+        """What both support, in no more bytes than were proposed."""
+        return agree_flags(self.encode(), proposed, RETRIEVE_FLAGS)
+
+
+def decode_flags(data: bytes, count: int) -> list[bool]:
+    """The first bytes of a sub-item, as far as there are some."""
+    return [byte == 1 for byte in data[:count]]
+
+
+def encode_flags(*flags: bool) -> bytes:
+    """One byte at least; those at its end that say no are left out, as older systems know of fewer."""
+    return bytes(flags[:1]) + bytes(flags[1:]).rstrip(b"\0")
+
+
+def agree_flags(supported: bytes, proposed: bytes, count: int) -> bytes:
+    """What both support, in as many bytes as were proposed, of those there are."""
+    padded = supported.ljust(count, b"\0")
+    return bytes(ours & (theirs == 1) for ours, theirs in zip(padded, proposed, strict=False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +218,19 @@ Respond: TypeAlias = Callable[[bytes], bytes | None]
 
 def extension_bytes(extended: Mapping[str, "bytes | Extension"] | None) -> dict[str, bytes]:
     """What `extended=` means: bytes stand for themselves."""
-    return {uid: item if isinstance(item, bytes) else item.encode() for uid, item in (extended or {}).items()}
+    return {
+        uid: item if isinstance(item, bytes) else suited(uid, item).encode() for uid, item in (extended or {}).items()
+    }
 
 
-def responder(extension: "Extension | Respond") -> Respond:
+def responder(sop_class: str, extension: "Extension | Respond") -> Respond:
     """What answers a proposal: an extension that is supported, or a function of one's own."""
-    return extension if callable(extension) else extension.agree
+    return extension if callable(extension) else suited(sop_class, extension).agree
+
+
+def suited(sop_class: str, extension: Extension) -> Extension:
+    """An extension of queries as that of retrievals for their SOP classes, where other bytes mean other things."""
+    model = BY_SOP_CLASS.get(sop_class)
+    if isinstance(extension, QueryExtension) and model is not None and sop_class != model.find:
+        return RetrieveExtension(extension.relational, extension.enhanced_multi_frame)
+    return extension

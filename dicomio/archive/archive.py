@@ -54,9 +54,8 @@ T = TypeVar("T")
 StrPath: TypeAlias = str | os.PathLike[str]
 
 QUERY_MODELS: Final = (PATIENT_ROOT, STUDY_ROOT, PATIENT_STUDY_ONLY)
-# What peers may agree on with the archive: for C-FIND, and for C-MOVE and C-GET, where other bytes mean other things.
-FINDING: Final = QueryExtension(relational=True, combined_datetime=True, fuzzy=True, timezone=True)
-RETRIEVING: Final = QueryExtension(relational=True)
+# What peers may agree on with the archive.
+EXTENSION: Final = QueryExtension(relational=True, combined_datetime=True, fuzzy=True, timezone=True, empty_values=True)
 FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 PIECE: Final = 1 << 20  # bytes copied at a time
 
@@ -110,8 +109,7 @@ class Archive:
         self.app.get(*QUERY_MODELS)(self.retrieve)
         self.app.move(*QUERY_MODELS)(self.retrieve)
         for model in QUERY_MODELS:
-            for uid in model:
-                self.app.extend(uid, FINDING if uid == model.find else RETRIEVING)
+            self.app.extend(model, EXTENSION)
         if self.worklist is not None:
             self.app.find(WORKLIST)(self.answer)
         self.commitment = CommitmentProvider(self.app, self.not_kept, retrieve_ae_title=ae_title)

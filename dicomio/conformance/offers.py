@@ -9,7 +9,7 @@ from pydicom.uid import UID as NAMED
 from dicomio import sop
 from dicomio.config import UID, Role
 from dicomio.conformance.described import Described
-from dicomio.extensions import QueryExtension, StorageExtension
+from dicomio.extensions import QueryExtension, RetrieveExtension, StorageExtension
 from dicomio.implementation import IMPLEMENTATION_CLASS_UID
 from dicomio.sop.services import SOP_CLASSES, ServiceClass, service_of
 from dicomio.wire.commands import CommandField
@@ -121,7 +121,7 @@ def extension_words(app: Described, uid: str) -> str:
     respond = app.admission.extensions.get(uid)
     extension = getattr(respond, "__self__", None)
     match extension:
-        case QueryExtension():
+        case QueryExtension() | RetrieveExtension():
             names = [each.name.replace("_", " ") for each in fields(extension) if getattr(extension, each.name)]
             return ", ".join(names) or "baseline behavior"
         case StorageExtension():

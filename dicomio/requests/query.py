@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 
 from dicomio.datasets import decode, encode
 from dicomio.errors import InvalidIdentifier, InvalidInstance
-from dicomio.extensions import QueryExtension
+from dicomio.extensions import QueryExtension, RetrieveExtension
 from dicomio.identifiers import check_identifier, dataset
 from dicomio.operations import Inbound
 from dicomio.requests.base import Request
@@ -66,11 +66,10 @@ class IdentifierRequest(Request):
         return self.loaded
 
     @property
-    def extension(self) -> QueryExtension:
-        """What was negotiated beyond the baseline for this SOP class."""
+    def negotiated(self) -> bytes:
+        """The answer to SOP class extended negotiation for this SOP class (PS3.7 D.3.3.5); empty without one."""
         agreement = self.inbound.provider.agreement
-        answered = agreement.extended.get(self.inbound.context.abstract_syntax, b"") if agreement else b""
-        return QueryExtension.decode(answered)
+        return agreement.extended.get(self.inbound.context.abstract_syntax, b"") if agreement else b""
 
     async def load(self) -> None:
         """Reads and checks the identifier; what is wrong with it is raised where it is looked at."""
@@ -105,6 +104,11 @@ class FindRequest(IdentifierRequest):
         self.wanted: frozenset[int] = frozenset()
         self.responses: dict[int, bytes] = {}
         self.resumed = inbound.provider.loop.time()
+
+    @property
+    def extension(self) -> QueryExtension:
+        """What was negotiated beyond the baseline for this SOP class."""
+        return QueryExtension.decode(self.negotiated)
 
     async def load(self) -> None:
         await super().load()
@@ -198,6 +202,11 @@ class RetrieveRequest(IdentifierRequest):
         self.progress = Progress()
         self.failed_uids: list[str] = []
         self.started = False
+
+    @property
+    def extension(self) -> RetrieveExtension:
+        """What was negotiated beyond the baseline for this SOP class."""
+        return RetrieveExtension.decode(self.negotiated)
 
     def complete(self, response: Command) -> bytes | None:
         """Adds the counters and, unless all went well, the Failed SOP Instance UID List (PS3.4 C.4.2.1.4.2)."""

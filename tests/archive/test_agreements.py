@@ -13,7 +13,7 @@ from dicomio.testing import connected
 from tests.archive.objects import ct, uid
 
 MODELS = (PATIENT_ROOT, STUDY_ROOT, PATIENT_STUDY_ONLY)
-EVERYTHING = QueryExtension(True, True, True, True, True)
+EVERYTHING = QueryExtension(True, True, True, True, True, True, True)
 NOTHING = QueryExtension()
 
 
@@ -39,10 +39,20 @@ async def test_what_the_archive_can_do_is_agreed_on(archive: Archive, model: Que
     async with agreeing(archive, EVERYTHING, model) as (peer, _):
         assert peer.agreement is not None
         assert peer.agreement.extended == {
-            model.find: bytes([1, 1, 1, 1, 0]),
-            model.move: bytes([1, 0, 0, 0, 0]),
-            model.get: bytes([1, 0, 0, 0, 0]),
+            model.find: bytes([1, 1, 1, 1, 0, 1, 0]),
+            model.move: bytes([1, 0]),
+            model.get: bytes([1, 0]),
         }
+
+
+async def test_keys_match_what_has_no_value_where_that_was_agreed_on(archive: Archive) -> None:
+    """Two quotation marks stand for it (PS3.4 C.2.2.2.7)."""
+    await archive.add(ct(1, AccessionNumber=""))
+    await archive.add(ct(2, AccessionNumber="A2"))
+    await archive.add(ct(3))
+    keys = query("STUDY", StudyInstanceUID="", AccessionNumber='""')
+    async with agreeing(archive, QueryExtension(empty_values=True)) as (peer, _):
+        assert sorted(answer.StudyInstanceUID for answer in await peer.find(keys)) == [uid(1), uid(3)]
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,8 @@ def extended(uid: str, information: bytes) -> SOPClassExtendedNegotiation:
         (b"\x00\x00\x01", b"\x00\x00\x01"),
         (b"\x01\x01\x01\x01\x01", b"\x01\x00\x01\x00\x00"),
         (b"\x01\x02\x01\xff\x01", b"\x01\x00\x01\x00\x00"),
-        (b"\x01\x01\x01\x01\x01\x01", b"\x01\x00\x01\x00\x00"),
+        (b"\x01\x01\x01\x01\x01\x01", b"\x01\x00\x01\x00\x00\x00"),
+        (b"\x01" * 9, b"\x01\x00\x01\x00\x00\x00\x00"),
     ],
 )
 async def test_pynetdicom_proposes_queries_beyond_the_baseline(proposed: bytes, answered: bytes) -> None:
@@ -157,7 +158,7 @@ async def test_we_propose_queries_beyond_the_baseline() -> None:
         assert association.agreement.extended == {FIND: b"\x01\x00\x00"}
         assert QueryExtension.decode(association.agreement.extended[FIND]) == QueryExtension(relational=True)
         assert list(association.quirks) == []
-    assert seen == [{FIND: b"\x01\x00\x01\x00\x00", Verification: b"anything"}]
+    assert seen == [{FIND: b"\x01\x00\x01", Verification: b"anything"}]
 
 
 # SOP class common extended negotiation
