@@ -51,6 +51,7 @@ class Client(ServiceUser):
         ssl: a TLS context; without it connections are plain.
         app: serves what the peer asks for on these associations.
         roles: roles we want by SOP class, beside those that a request of ours needs (PS3.7 D.3.3.4).
+        local_host: address of ours that connections come from; the choice of the system by default.
         socket_options: `(level, name, value)` for the sockets.
         strict: refuse deviations of the peer that are tolerated otherwise.
         window: operations to have outstanding on each association, as for `connect`.
@@ -70,6 +71,7 @@ class Client(ServiceUser):
         ssl: tls.SSLContext | None = None,
         app: Serves | None = None,
         roles: Mapping[str, Role] | None = None,
+        local_host: str | None = None,
         socket_options: Sequence[tuple[int, int, int]] = (),
         strict: bool = False,
         window: int | tuple[int, int] | None = None,
@@ -89,6 +91,7 @@ class Client(ServiceUser):
         self.timeout = peer.timeout if timeout == USUAL else Timeout.of(timeout)
         self.ssl = ssl
         self.app = app
+        self.local_host = local_host
         self.socket_options = socket_options
         self.strict = strict
         self.receivers: dict[tuple[str | None, int], Receiver] = {}
@@ -109,6 +112,7 @@ class Client(ServiceUser):
             timeout=self.timeout,
             limits=self.limits,
             ssl=self.ssl,
+            local_host=self.local_host,
             socket_options=self.socket_options,
             strict=self.strict,
             window=self.window,

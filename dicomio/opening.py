@@ -29,7 +29,7 @@ from dicomio.errors import (
     RemoteProtocolError,
 )
 from dicomio.extensions import Extension, Identity, extension_bytes
-from dicomio.handshakes import FOR_EVER, handshaking, tell_peer, tls_reason
+from dicomio.handshakes import FAREWELL, FOR_EVER, handshaking, tell_peer, tls_reason
 from dicomio.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicomio.negotiation import propose
 from dicomio.operations import Dispatch, Inbound
@@ -119,6 +119,7 @@ class connect:  # used like a function
         timeout: deadlines; a number is the default of each, which is 30 seconds.
         limits: what the peer may send.
         ssl: a TLS context; without it the connection is plain.
+        local_host: address of ours that the connection comes from; the choice of the system by default.
         socket_options: `(level, name, value)` for the socket.
         strict: refuse deviations of the peer that are tolerated otherwise.
         window: operations that we want to have outstanding; with a second number those that the peer may have, 0 for
@@ -149,6 +150,7 @@ class connect:  # used like a function
         timeout: Timeout | float | None = USUAL,
         limits: Limits | None = None,
         ssl: tls.SSLContext | None = None,
+        local_host: str | None = None,
         socket_options: Sequence[tuple[int, int, int]] = (),
         strict: bool = False,
         window: int | tuple[int, int] | None = None,
@@ -164,6 +166,7 @@ class connect:  # used like a function
         self.identity = identity
         self.extended = extension_bytes(extended)
         self.common_extended = common_extended
+        self.local_address = (local_host, 0) if local_host is not None else None
         self.socket_options = socket_options
         self.given = Given(ae_title, window, timeout, limits, ssl, strict)
         if locate is not None and isinstance(address, str):
@@ -269,6 +272,8 @@ class connect:  # used like a function
                     port,
                     ssl=self.ssl,
                     ssl_handshake_timeout=(limit or FOR_EVER) if self.ssl is not None else None,
+                    ssl_shutdown_timeout=FAREWELL if self.ssl is not None else None,
+                    local_addr=self.local_address,
                 )
         except TimeoutError as error:
             raise ConnectTimeout(f"{self.address}: no connection within {limit} s") from error

@@ -446,6 +446,20 @@ async def test_a_socket_option_that_does_not_exist_closes_the_connection_again()
         await until(lambda: not server.connections)
 
 
+async def test_connections_come_from_the_address_that_is_asked_for() -> None:
+    async with serving() as server:
+        address = f"APP@{LOCAL}:{server.port}"
+        async with dicomio.connect(address, contexts=[sop.Verification], local_host="127.0.0.2"):
+            assert [each.peer.host for each in server.associations] == ["127.0.0.2"]
+        await until(lambda: not server.connections)
+        async with dicomio.Client(address, local_host="127.0.0.3") as client:
+            await client.echo()
+            assert [each.peer.host for each in server.associations] == ["127.0.0.3"]
+        # One of TEST-NET-1 (RFC 5737), which is not ours.
+        with pytest.raises(ConnectFailed, match="Cannot assign requested address"):
+            await connect(address, contexts=[sop.Verification], local_host="192.0.2.1")
+
+
 async def test_hundred_associations_at_once() -> None:
     async with serving() as server:
         associations = await asyncio.gather(*(opened(server) for _ in range(100)))
