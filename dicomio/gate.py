@@ -13,7 +13,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import Final, TypeAlias
 
 from dicomio.config import ip_of
-from dicomio.handshakes import FOR_EVER, handshaking, tell_peer, tls_reason
+from dicomio.handshakes import FAREWELL, FOR_EVER, handshaking, tell_peer, tls_reason
 from dicomio.places import Place
 from dicomio.protocol import UpperLayerProtocol
 from dicomio.threads import in_thread
@@ -279,10 +279,14 @@ class Gate:
             context = await in_thread(context)
         if context is not None:
             tell_peer(context)
-        limit = (self.timeout or FOR_EVER) if context is not None else None
+        limit, farewell = (self.timeout or FOR_EVER, FAREWELL) if context is not None else (None, None)
         entrance.protocol = protocol = self.make(source)
         await self.loop.connect_accepted_socket(
-            lambda: protocol, entrance.connection, ssl=context, ssl_handshake_timeout=limit
+            lambda: protocol,
+            entrance.connection,
+            ssl=context,
+            ssl_handshake_timeout=limit,
+            ssl_shutdown_timeout=farewell,
         )
 
     def is_proxied(self, host: str) -> bool:

@@ -7,10 +7,12 @@ from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Final
 
-__all__ = ["FOR_EVER", "handshaking", "tell_peer", "tls_reason"]
+__all__ = ["FAREWELL", "FOR_EVER", "handshaking", "tell_peer", "tls_reason"]
 
 # Seconds for an event loop that has a deadline of its own for handshakes where none is given.
 FOR_EVER: Final = 1e9
+# Seconds for a peer to answer the end of TLS (RFC 8446 6.1) before its connection is dropped.
+FAREWELL: Final = 1.0
 
 # What the peer says in an alert (RFC 8446 6.2), by the name that OpenSSL has for it.
 ALERTS: Final[Mapping[str, str]] = {

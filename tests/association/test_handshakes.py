@@ -2,15 +2,28 @@
 
 import asyncio
 import resource
+import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 import uvloop
 
-from dicomio import Application, ConnectFailed, ConnectionLost, ConnectTimeout, Limits, connect, serve, sop, tls
+from dicomio import (
+    Application,
+    ConnectFailed,
+    ConnectionLost,
+    ConnectTimeout,
+    Limits,
+    Timeout,
+    connect,
+    gate,
+    serve,
+    sop,
+    tls,
+)
 from dicomio.handshakes import TellingObject, handshaking, tell_peer, tls_reason
 from tests.association.peers import until
 from tests.interop.certificates import Authority, Certificate
@@ -164,6 +177,31 @@ async def test_the_deadline_of_a_handshake_is_ours(monkeypatch: pytest.MonkeyPat
             await connect(address, contexts=VERIFICATION, ssl=tls.client_context(verify=False), timeout=0.1)
         for writer in silent:
             writer.close()
+
+
+def silent_after_handshake(port: int, context: ssl.SSLContext) -> socket.socket:
+    """A connection whose other end thinks that TLS is spoken on it."""
+    connection = context.wrap_socket(socket.create_connection(("127.0.0.1", port)))
+    silent = socket.socket(fileno=connection.detach())
+    silent.setblocking(False)
+    return silent
+
+
+async def test_who_is_silent_after_the_handshake_is_dropped(
+    certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not answer the end of TLS either, for which asyncio would wait half a minute."""
+    monkeypatch.setattr(gate, "FAREWELL", 0.05)
+    loop, timeout = asyncio.get_running_loop(), Timeout(5, artim=0.1)
+    server = await certificates.server(certificates.good)
+    async with serve(Application("APP"), "127.0.0.1", 0, ssl=server, timeout=timeout) as served:
+        context = await certificates.client(None, ssl.TLSVersion.TLSv1_3)
+        with await asyncio.to_thread(silent_after_handshake, served.port, context) as silent:
+            async with asyncio.timeout(2):
+                with suppress(ConnectionResetError):
+                    while await loop.sock_recv(silent, 4096):
+                        pass
+            await until(lambda: not served.connections)
 
 
 async def test_on_uvloop_the_peer_is_told_too(certificates: Certificates) -> None:
