@@ -6,6 +6,7 @@ client = tls.client_context(ca="archive.pem", certificate="me.crt", key="me.key"
 ```
 """
 
+import logging
 import os
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 __all__ = ["Profile", "Reloading", "client_context", "server_context"]
+
+logger = logging.getLogger("dicomio.server")
 
 StrPath: TypeAlias = str | PathLike[str]
 Password: TypeAlias = str | bytes | Callable[[], str | bytes] | None
@@ -144,7 +147,8 @@ class Reloading:
     """Contexts that follow the files they are made from: `serve(app, ssl=Reloading(make, files))`.
 
     Each handshake asks for a context. Where a file has changed since it was read, a new one is made; associations that
-    stand keep theirs. A file that cannot be used leaves things as they were until it can.
+    stand keep theirs. A file that cannot be used leaves things as they were until it can; the log says so
+    (`dicomio.server`).
 
     Args:
         make: makes a context, as `lambda: server_context(…)` does.
@@ -181,6 +185,9 @@ class Reloading:
                 self.context, self.error = self.make(), None
             except OSError as error:  # an ssl.SSLError is one too
                 self.error = error
+                logger.error("TLS goes on as before, since a file that has changed cannot be used: %s", error)
+            else:
+                logger.info("TLS goes on with files that have changed")
         return self.context
 
 

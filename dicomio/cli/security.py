@@ -33,8 +33,8 @@ def client_tls(args: Namespace) -> ssl.SSLContext | None:
         raise UsageError(f"TLS: {why(error)}") from error
 
 
-def server_tls(args: Namespace) -> ssl.SSLContext | None:
-    """The context for associations that others open; `None` where none of the TLS options is given.
+def server_tls(args: Namespace) -> tls.Reloading | None:
+    """The contexts for associations that others open, which follow the files; `None` without TLS options.
 
     Raises:
         UsageError: a file cannot be used.
@@ -46,16 +46,21 @@ def server_tls(args: Namespace) -> ssl.SSLContext | None:
     trusted = authorities(args) if wanted != "ignore" else None
     if wanted == "require" and trusted is None:
         raise UsageError("option +tls needs +cf or +cd to know whose certificates to accept, or -ic to ask for none")
-    try:
+    revoked = args.add_crl_file or ()
+
+    def make() -> ssl.SSLContext:
         return tls.server_context(
             certificate,
             key,
             password=password_of(args),
             ca=trusted,
-            crl=args.add_crl_file or (),
+            crl=revoked,
             required=wanted == "require",
             profile=args.tls_profile or tls.Profile.NON_DOWNGRADING,
         )
+
+    try:
+        return tls.Reloading(make, [certificate, key, *(trusted or ()), *revoked])
     except OSError as error:
         raise UsageError(f"TLS: {why(error)}") from error
 

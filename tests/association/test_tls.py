@@ -226,7 +226,9 @@ async def test_a_stalled_handshake_ends_at_the_deadline(authority: Authority, ca
     assert "no TLS handshake" in caplog.text
 
 
-async def test_certificates_change_while_serving(authority: Authority, tmp_path: Path) -> None:
+async def test_certificates_change_while_serving(
+    authority: Authority, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     file = tmp_path / "server.pem"
     shutil.copy(authority.certify("before"), file)
     contexts = await asyncio.to_thread(tls.Reloading, lambda: tls.server_context(file), [file])
@@ -240,6 +242,7 @@ async def test_certificates_change_while_serving(authority: Authority, tmp_path:
         async with connect(address, contexts=VERIFICATION, ssl=client) as still:
             assert "afterwards" in str(still.certificate)
         assert contexts.error is not None
+        assert f"cannot be used: {file}: " in caplog.text
         assert await old.echo() > 0
 
 

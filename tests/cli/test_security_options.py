@@ -1,5 +1,6 @@
 """TLS and user identity on the command line, of every tool."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -172,6 +173,23 @@ def test_which_certificates_of_peers_are_taken(
         assert echo(tool, server.port, *tls_of(trust.client), *trust.ca).code == 0
         assert echo(tool, server.port, *tls_of(trust.stranger), *trust.ca).code == stranger
         assert echo(tool, server.port, "+tla", *trust.ca).code == anonymous
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_certificates_change_while_serving(tool: Tool, trust: Trust, tmp_path: Path, workers: int) -> None:
+    """The new one is of a CA that the client trusts, as the old one was not."""
+    own = trust.authority.issue("renewed")
+    files = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    for file, old in zip(files, (trust.stranger.key, trust.stranger.certificate), strict=True):
+        shutil.copy(old, file)
+    words = ("-od", tmp_path, "+tls", *files, "-ic", "--workers", workers)
+    with running("storescp", 0, *words) as server:
+        assert echo(tool, server.port, "+tla", *trust.ca).code == 1
+        for file, new in zip(files, (own.key, own.certificate), strict=True):
+            shutil.copy(new, file)
+        for _ in range(2 * workers):
+            assert echo(tool, server.port, "+tla", *trust.ca).code == 0
+        assert server.stop() == 0
 
 
 def test_serve_speaks_tls_with_all_workers(tool: Tool, trust: Trust, tmp_path: Path) -> None:
