@@ -174,8 +174,8 @@ class DimseProvider(Invoker):
                 self.take_no_data()
             case AssociateRequested(pdu):
                 self.take_association_request(pdu)
-            case AssociateAccepted(pdu):
-                self.take_accept(pdu)
+            case AssociateAccepted():
+                self.take_accept()
             case AssociateRejected(pdu):
                 self.end(AssociationRejected(pdu.result, pdu.source, pdu.reason, peer=str(self.peer)))
             case ReleaseRequested():
@@ -223,9 +223,9 @@ class DimseProvider(Invoker):
         if self.negotiate is not None and self.upper.state is State.Sta3:
             self.negotiate(self, request)
 
-    def take_accept(self, answer: AssociateAC) -> None:
-        assert self.upper.request is not None
-        self.establish(conclude(self.upper.request, answer, requestor=True))
+    def take_accept(self) -> None:
+        assert self.upper.agreement is not None
+        self.establish(self.upper.agreement)
         if not self.opened.done():
             self.opened.set_result(None)
 

@@ -18,7 +18,7 @@ from dicomio.config import Limits
 from dicomio.errors import AbortReason, AbortSource, RemoteProtocolError
 from dicomio.machine import Effect, Event, State, StateMachine
 from dicomio.messages import MessageAssembler, MessageEvent
-from dicomio.negotiation import check, conclude
+from dicomio.negotiation import Agreement, check, conclude
 from dicomio.wire import pdus
 from dicomio.wire.commands import Command, encode
 from dicomio.wire.pdata import P_DATA_TF, Fragment, PDataParser, pack_message, payload_size
@@ -121,6 +121,9 @@ class UpperLayer:
         artim: seconds of the ARTIM timer; `None` never lets it expire.
         strict: refuse deviations that are tolerated otherwise.
         request: the A-ASSOCIATE-RQ to send, for a requestor.
+
+    Attributes:
+        agreement: what the requestor and the acceptor have agreed on, for a requestor that was accepted.
     """
 
     def __init__(
@@ -154,6 +157,7 @@ class UpperLayer:
         self.event = Event.Evt1
         self.pdu: pdus.PDU | None = None
         self.outgoing = b""
+        self.agreement: Agreement | None = None
         self.violation: RemoteProtocolError | None = None
 
     @property
@@ -461,7 +465,8 @@ class UpperLayer:
         assert isinstance(self.pdu, pdus.AssociateAC)
         assert self.request is not None
         # A request of the acceptor may follow in the same segment, before anybody can call `establish`.
-        self.messages.contexts = conclude(self.request, self.pdu, requestor=True).contexts
+        self.agreement = conclude(self.request, self.pdu, requestor=True)
+        self.messages.contexts = self.agreement.contexts
         self.events.append(AssociateAccepted(self.pdu))
 
     def confirm_reject(self) -> None:

@@ -230,7 +230,31 @@ def decode(pdu_type: int, body: bytes | memoryview, *, max_items: int = 8192) ->
     reader = READERS.get(pdu_type)
     if reader is None:
         raise RemoteProtocolError(f"PDU type 0x{pdu_type:02X} is not defined", AbortReason.UNRECOGNIZED_PDU)
-    return reader(Cursor(body), Notes(max_items))
+    if pdu_type not in ASSOCIATE_TYPES or len(body) > MOST_REMEMBERED:
+        return reader(Cursor(body), Notes(max_items))
+    key = pdu_type, max_items, bytes(body)
+    if key in REMEMBERED:
+        return REMEMBERED[key]
+    pdu = reader(Cursor(body), Notes(max_items))
+    remember(key, pdu)
+    return pdu
+
+
+ASSOCIATE_TYPES = (0x01, 0x02)
+# Peers propose the same for each of their associations. These are the last ones, and how long they may be, in bytes.
+REMEMBERED: dict[tuple[int, int, bytes], PDU] = {}
+MOST_REMEMBERED = 4096
+REMEMBERED_AT_ONCE = 64
+
+
+def remember(key: tuple[int, int, bytes], pdu: PDU) -> None:
+    """Keeps an A-ASSOCIATE PDU for when it comes again, unless it has a password or the like."""
+    if not isinstance(pdu, AssociateRQ | AssociateAC):
+        return
+    if pdu.user.user_identity is None and pdu.user.user_identity_response is None:
+        if len(REMEMBERED) >= REMEMBERED_AT_ONCE:
+            REMEMBERED.pop(next(iter(REMEMBERED)), None)
+        REMEMBERED[key] = pdu
 
 
 def read_associate_rq(body: Cursor, notes: Notes) -> AssociateRQ:

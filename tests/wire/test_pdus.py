@@ -1,12 +1,15 @@
 """The seven PDUs: byte for byte, cut, damaged, made up; every oddity that is tolerated, everything that is not sent."""
 
 import struct
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dicomio.errors import AbortReason, LocalProtocolError, RemoteProtocolError
+from dicomio.wire import pdus
 from dicomio.wire.items import (
     CommonExtendedNegotiation,
     ExtendedNegotiation,
@@ -475,3 +478,43 @@ def test_damaged_pdus_are_decoded_or_refused(pdu: PDU, damage: list[tuple[int, i
     for at, byte in damage:
         damaged[at % len(damaged)] = byte
     decodes_or_is_refused(encode(pdu)[0], bytes(damaged[HEADER_LENGTH:][:cut]) + tail)
+
+
+class TestRemembering:
+    """A-ASSOCIATE PDUs that come again."""
+
+    @pytest.fixture(autouse=True)
+    def nothing_remembered(self, monkeypatch: pytest.MonkeyPatch) -> dict[Any, Any]:
+        remembered: dict[Any, Any] = {}
+        monkeypatch.setattr(pdus, "REMEMBERED", remembered)
+        return remembered
+
+    def test_the_same_bytes_are_decoded_once(self) -> None:
+        body = encode(REQUEST)[6:]
+        assert decode(1, body) is decode(1, memoryview(body))
+        assert decode(1, body) == REQUEST
+
+    def test_what_is_like_it_is_another(self) -> None:
+        body = encode(REQUEST)[6:]
+        other = encode(replace(REQUEST, calling_ae_title="OTHER"))[6:]
+        decode(1, body)
+        assert decode(1, other) == replace(REQUEST, calling_ae_title="OTHER")
+
+    def test_a_limit_counts_for_what_was_seen_under_another(self) -> None:
+        body = encode(REQUEST)[6:]
+        decode(1, body)
+        with pytest.raises(RemoteProtocolError):
+            decode(1, body, max_items=1)
+
+    def test_no_password_is_kept(self, nothing_remembered: dict[Any, Any]) -> None:
+        identity = UserIdentityRQ(2, b"user", b"secret")
+        request = replace(REQUEST, user=replace(REQUEST.user, user_identity=identity))
+        assert decode(1, encode(request)[6:]) == request
+        assert not nothing_remembered
+
+    def test_memory_is_bounded(self, nothing_remembered: dict[Any, Any]) -> None:
+        for number in range(3 * pdus.REMEMBERED_AT_ONCE):
+            decode(1, encode(replace(REQUEST, calling_ae_title=f"AE{number}"))[6:])
+        assert len(nothing_remembered) == pdus.REMEMBERED_AT_ONCE
+        long = replace(REQUEST, unknown=(UnknownItem(0x7E, bytes(pdus.MOST_REMEMBERED)),))
+        assert decode(1, encode(long)[6:]) is not decode(1, encode(long)[6:])
