@@ -142,6 +142,7 @@ def propose(
     extended: Mapping[str, bytes] = NO_INFORMATION,
     common_extended: Sequence[CommonExtendedNegotiation] = (),
     user_identity: UserIdentityRQ | None = None,
+    role_selection: bool = True,
     implementation_class_uid: str = IMPLEMENTATION_CLASS_UID,
     implementation_version_name: str = IMPLEMENTATION_VERSION_NAME,
 ) -> AssociateRQ:
@@ -157,6 +158,7 @@ def propose(
         extended: information by SOP class UID (PS3.7 D.3.3.5).
         common_extended: SOP class common extended negotiation (PS3.7 D.3.3.6).
         user_identity: who asks for the association (PS3.7 D.3.3.7).
+        role_selection: `False` sends no items about roles, whatever the contexts say.
         implementation_class_uid: of this side.
         implementation_version_name: of this side.
 
@@ -173,7 +175,7 @@ def propose(
         implementation_class_uid=implementation_class_uid,
         implementation_version_name=implementation_version_name,
         async_window=AsyncOperationsWindow(*window) if window is not None else None,
-        roles=roles_to_propose(contexts),
+        roles=roles_to_propose(contexts) if role_selection else (),
         extended=tuple(ExtendedNegotiation(uid, information) for uid, information in extended.items()),
         common_extended=tuple(common_extended),
         user_identity=user_identity,

@@ -188,6 +188,7 @@ class connect:  # used like a function
         self.limits = peer.limits(given.limits)
         self.ssl = given.ssl or peer.ssl
         self.strict = given.strict or peer.strict
+        self.role_selection = peer.role_selection
 
     def __await__(self) -> Generator[Any, None, Association]:
         return self.open().__await__()
@@ -217,6 +218,7 @@ class connect:  # used like a function
             extended=self.extended,
             common_extended=self.common_extended,
             user_identity=self.identity.item() if self.identity is not None else None,
+            role_selection=self.role_selection,
             implementation_class_uid=IMPLEMENTATION_CLASS_UID,
             implementation_version_name=IMPLEMENTATION_VERSION_NAME,
         )

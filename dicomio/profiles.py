@@ -32,6 +32,7 @@ KINDS: Final[Mapping[str, type]] = {
     "max_pdu": int,
     "associations": int,
     "strict": bool,
+    "role_selection": bool,
     "tls": dict,
 }
 
@@ -48,6 +49,8 @@ class Peer:
         associations: at once; `None` for the usual number.
         timeout: deadlines.
         strict: refuse deviations that are tolerated otherwise.
+        role_selection: whether it is asked for roles (PS3.7 D.3.3.4); where it is not, it is expected to take them.
+            Some peers are disturbed by being asked.
         ssl: a TLS context; without it connections are plain.
     """
 
@@ -58,6 +61,7 @@ class Peer:
     associations: int | None = None
     timeout: Timeout = field(default_factory=Timeout)
     strict: bool = False
+    role_selection: bool = True
     ssl: openssl.SSLContext | None = None
 
     @classmethod
@@ -97,10 +101,16 @@ class Peer:
         peer.limits()
         return peer
 
-    def limits(self, usual: Limits | None = None) -> Limits:
-        """Limits with what is special about this peer."""
-        special = {"max_pdu": self.max_pdu, "associations": self.associations}
-        return replace(usual or Limits(), **{name: value for name, value in special.items() if value is not None})
+    def limits(self, given: Limits | None = None) -> Limits:
+        """Limits with what is special about this peer, where those given say nothing else than is usual."""
+        usual = Limits()
+        given = given or usual
+        special = {
+            name: value
+            for name, value in (("max_pdu", self.max_pdu), ("associations", self.associations))
+            if value is not None and getattr(given, name) == getattr(usual, name)
+        }
+        return replace(given, **special)
 
 
 def context_from(table: Mapping[str, Any], directory: Path) -> openssl.SSLContext:

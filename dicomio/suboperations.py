@@ -282,7 +282,7 @@ def performer(
             functions run in a worker thread.
         locate: finds the address of a destination by its AE title.
         ae_title: our own.
-        associations: with a destination, at once.
+        associations: with a destination, at once, where its profile does not say how many.
         pace: seconds between two Pending responses, at least.
     """
 
@@ -296,9 +296,11 @@ def performer(
             reserve: Reserve = request.association.reserve  # type: ignore[assignment]
             return await SubOperations(request, found, reserve, 1, pace).run()
         peer = address if isinstance(address, Peer) else Peer(address, timeout=request.association.timeout)
-        limits = Limits(associations=associations, max_pdu=request.association.limits.max_pdu)
+        most = peer.associations or associations
+        max_pdu = request.association.limits.max_pdu if peer.max_pdu is None else peer.max_pdu
+        limits = Limits(associations=most, max_pdu=max_pdu)
         client = Client(peer, ae_title=peer.ae_title or ae_title, limits=limits)
-        return await send_to(client, request, SubOperations(request, found, client.reserve, associations, pace))
+        return await send_to(client, request, SubOperations(request, found, client.reserve, most, pace))
 
     return perform
 

@@ -550,6 +550,8 @@ RELATED = struct.pack(">H", 17) + b"1.2.840.10008.4.2" + bytes(2)
             [uid_item(0x57, CT, RELATED)],
             f"proposed a common extended negotiation for {CT}, which is in no presentation context",
         ),
+        ([uid_item(0x54, VERIFICATION, b"\7\0")], "role selection with a role that is neither 0 nor 1"),
+        ([item(0x58, b"\1\7\0\1a\0\0")], "user identity that asks for a response with 7"),
         (
             [item(0x58, b"\1\0\0\1a\0\1b")],
             "sent a secondary field with a user identity of type 1, which has none",

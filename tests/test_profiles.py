@@ -12,6 +12,7 @@ from dicomio import (
     Limits,
     Peer,
     Proposal,
+    Role,
     Timeout,
     connect,
     echo,
@@ -29,6 +30,7 @@ max_pdu = 131072
 associations = 3
 timeout = 60
 strict = true
+role_selection = false
 
 [printer]
 address = "10.0.0.6:104"
@@ -52,6 +54,7 @@ def test_profiles_are_read_by_name(tmp_path: Path) -> None:
     archive, printer, secure = peers["archive"], peers["printer"], peers["secure"]
     assert archive.address == Address("ARCHIVE", "10.0.0.5", 11112)
     assert (archive.ae_title, archive.window, archive.strict) == ("MODALITY1", 8, True)
+    assert (archive.role_selection, printer.role_selection) == (False, True)
     assert archive.timeout == Timeout(60)
     assert archive.limits(Limits(nesting=5)) == Limits(nesting=5, max_pdu=131072, associations=3)
     assert (printer.window, printer.timeout) == ((2, 1), Timeout(10.0, response=120.0))
@@ -99,6 +102,7 @@ async def test_a_client_follows_the_profile_unless_told_otherwise() -> None:
     assert (client.ae_title, client.limits.associations, client.timeout) == ("ME", 5, Timeout(7))
     other = Client(peer, ae_title="OTHER", timeout=9, limits=Limits(max_pdu=8192))
     assert (other.ae_title, other.timeout, other.limits) == ("OTHER", Timeout(9), Limits(max_pdu=8192, associations=5))
+    assert Client(peer, limits=Limits(associations=2)).limits.associations == 2
     opening = connect(peer, contexts=[sop.Verification])
     assert (opening.window, opening.strict, opening.ae_title) == ((3, 1), True, "ME")
 
@@ -111,6 +115,25 @@ async def test_a_destination_may_be_a_profile() -> None:
             assert await association.echo() > 0
             assert association.local.ae_title == "SPECIAL"
             assert association.window.size == 4
+
+
+@pytest.mark.parametrize("role_selection, roles", [(True, [(sop.CTImageStorage, True, True)]), (False, [])])
+async def test_a_peer_that_is_disturbed_by_it_is_not_asked_for_roles(
+    role_selection: bool, roles: list[tuple[str, bool, bool]]
+) -> None:
+    app, asked = Application("APP"), list[tuple[str, bool, bool]]()
+    app.store()(lambda request: None)
+
+    @app.on_associate
+    async def note(proposal: Proposal) -> None:
+        asked.extend((item.sop_class_uid, item.scu, item.scp) for item in proposal.pdu.user.roles)
+
+    async with serve(app, "127.0.0.1", 0) as server:
+        peer = Peer(Address("APP", "127.0.0.1", server.port), role_selection=role_selection)
+        wanted = {sop.CTImageStorage: Role.BOTH}
+        async with connect(peer, contexts=[sop.CTImageStorage], roles=wanted) as association:
+            assert [each.role for each in association.contexts.values()] == [Role.SCU]
+    assert asked == roles
 
 
 async def test_a_profile_is_enough_for_a_sign_of_life_and_for_an_application() -> None:

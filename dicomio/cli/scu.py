@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from dicomio import Address, Association, Client, DicomError, Limits, PresentationContext, Timeout
+from dicomio import Address, Association, Client, DicomError, Limits, Peer, PresentationContext, Timeout
 from dicomio.cli.errors import UsageError
 from dicomio.cli.security import client_tls, identity_of, require_response
 from dicomio.server import loop_factory
@@ -96,8 +96,9 @@ async def visiting(args: Namespace, tool: str) -> AsyncIterator[Client]:
 
     Associations are released whatever ends the block, an interrupt too: only who does not answer is aborted.
     """
+    profile = args.peer_profile
     client = Visitor(
-        peer_of(args),
+        Peer(peer_of(args), role_selection=profile is None or profile.role_selection),
         ae_title=ae_title_of(args, tool),
         timeout=timeout_of(args),
         limits=limits_of(args),

@@ -366,7 +366,10 @@ def read_async_window(item: Cursor, notes: Notes) -> AsyncOperationsWindow:
 def read_role_selection(item: Cursor, notes: Notes) -> RoleSelection:
     """Decodes the contents of an SCP/SCU Role Selection Sub-Item 0x54 (PS3.7 D.3.3.4)."""
     uid = read_prefixed_uid(item, "SOP class UID of a role selection", notes)
-    return RoleSelection(uid, bool(item.u8()), bool(item.u8()))
+    scu, scp = item.u8(), item.u8()
+    if scu > 1 or scp > 1:
+        notes.quirk("role selection with a role that is neither 0 nor 1")
+    return RoleSelection(uid, bool(scu), bool(scp))
 
 
 def read_extended_negotiation(item: Cursor, notes: Notes) -> ExtendedNegotiation:
@@ -394,12 +397,14 @@ def read_common_extended_negotiation(item: Cursor, notes: Notes) -> CommonExtend
 def read_user_identity_rq(item: Cursor, notes: Notes) -> UserIdentityRQ:
     """Decodes the contents of a User Identity Sub-Item 0x58 (PS3.7 D.3.3.7.1)."""
     kind = item.u8()
-    positive_response = bool(item.u8())
+    positive_response = item.u8()
     primary = item.take(item.u16())
     secondary = item.take(item.u16())
     if not 1 <= kind <= 5:
         notes.quirk(f"user identity of type {kind}")
-    return UserIdentityRQ(kind, primary, secondary, positive_response)
+    if positive_response > 1:
+        notes.quirk(f"user identity that asks for a response with {positive_response}")
+    return UserIdentityRQ(kind, primary, secondary, bool(positive_response))
 
 
 def read_user_identity_ac(item: Cursor, notes: Notes) -> bytes:

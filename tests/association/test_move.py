@@ -17,6 +17,7 @@ from dicomio import (
     AssociationAborted,
     AssociationRejected,
     NoPresentationContext,
+    Peer,
     Progress,
     Proposal,
     RetrieveRequest,
@@ -469,6 +470,24 @@ async def test_a_destination_that_is_closed_midway() -> None:
         async with connected(app, contexts=QUERYING) as association:
             progress = await association.move(STUDY, to="DESTINATION")
             assert progress == Progress(completed=3, failed=47)
+
+
+async def test_the_profile_of_a_destination_says_how_many_associations_it_takes() -> None:
+    together = asyncio.Barrier(3)
+
+    async def wait(request: StoreRequest) -> None:
+        await together.wait()
+
+    async def retrieve(request: RetrieveRequest) -> Sequence[Instance]:
+        return objects(6)
+
+    receiver, app = Receiver(wait), retrieving(retrieve)
+    async with dicomio.serve(receiver.app, "127.0.0.1", 0) as destination:
+        app.destinations = {"DESTINATION": Peer(Address("D", "127.0.0.1", destination.port), associations=3)}
+        async with scripted_requestor(app, contexts=QUERYING) as (_, peer):
+            peer.say(move_rq(), STUDY_KEYS, MOVE_ID)
+            final, _ = await hear_final(peer)
+            assert (final.status, final.completed) == (Status.SUCCESS, 6)
 
 
 # cancelled
