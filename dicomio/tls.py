@@ -52,7 +52,7 @@ class Profile(Enum):
     EXTENDED = "extended BCP 195"
     """PS3.15 B.11: forward secrecy and authenticated encryption only."""
     RFC_9325 = "BCP 195 RFC 8996, 9325"
-    """PS3.15 B.12: what replaces the three others."""
+    """PS3.15 B.12: what the first two have been replaced by."""
 
 
 CIPHERS: Final = {
