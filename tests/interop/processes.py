@@ -11,14 +11,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import pytest
+
+from tests.interop.forked import Forked
 
 __all__ = [
     "DCMJS_DIRECTORY",
     "PIXELMED_JAR",
     "SYSTEM_PYTHON",
     "PeerFailedError",
+    "Running",
     "ScuResult",
     "free_port",
     "free_ports",
@@ -26,7 +30,9 @@ __all__ = [
     "program",
     "require",
     "run",
+    "run_ours",
     "running",
+    "running_ours",
     "wait_for_listener",
     "wait_until_listening",
 ]
@@ -40,6 +46,19 @@ _STOP_SECONDS = 5.0
 _RUN_SECONDS = 50.0
 _POLL_SECONDS = 0.02
 _TCP_LISTEN = "0A"
+
+
+class Running(Protocol):
+    """A process, as `subprocess.Popen` has it."""
+
+    @property
+    def args(self) -> object: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def terminate(self) -> None: ...
+
+    def kill(self) -> None: ...
 
 
 class PeerFailedError(Exception):
@@ -134,7 +153,7 @@ def wait_for_listener(port: int) -> None:
         time.sleep(_POLL_SECONDS)
 
 
-def wait_until_listening(process: subprocess.Popen[bytes], ports: Sequence[int], log: Path) -> None:
+def wait_until_listening(process: Running, ports: Sequence[int], log: Path) -> None:
     """Wait for a process to listen, without connecting: a bare connection disturbs several of the peers.
 
     Raises:
@@ -161,14 +180,29 @@ def running(
         process = subprocess.Popen(
             argv, cwd=directory, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
         )
-    try:
+    with _stopping(process, patience):
         wait_until_listening(process, ports, log)
         yield process
+
+
+@contextmanager
+def running_ours(args: Sequence[str], ports: Sequence[int], log: Path, directory: Path) -> Iterator[Running]:
+    """Run `dicomio` as a server, in the same way; only one thread of a test may do so."""
+    process = Forked(args, directory, log)
+    with _stopping(process, _STOP_SECONDS):
+        wait_until_listening(process, ports, log)
+        yield process
+
+
+@contextmanager
+def _stopping(process: Running, patience: float) -> Iterator[None]:
+    try:
+        yield
     finally:
         _stop(process, patience)
 
 
-def _stop(process: subprocess.Popen[bytes], patience: float) -> None:
+def _stop(process: Running, patience: float) -> None:
     process.terminate()
     try:
         process.wait(patience)
@@ -193,3 +227,14 @@ def run(argv: Sequence[str | Path], directory: Path | None = None, given: str = 
         output = (expired.stdout or b"").decode(errors="replace")
         raise PeerFailedError(f"{argv!r} did not end within {_RUN_SECONDS:g} s:\n{output}") from expired
     return ScuResult(done.returncode, done.stdout.decode(errors="replace"))
+
+
+def run_ours(args: Sequence[str], log: Path, directory: Path) -> ScuResult:
+    """Run `dicomio` to its end, in the same way; only one thread of a test may do so."""
+    process = Forked(args, directory, log)
+    try:
+        code = process.wait(_RUN_SECONDS)
+    except subprocess.TimeoutExpired as expired:
+        process.kill()
+        raise PeerFailedError(f"{args!r} did not end within {_RUN_SECONDS:g} s:\n{log.read_text()}") from expired
+    return ScuResult(code, log.read_text(errors="replace"))

@@ -5,9 +5,9 @@ sender is told, which directories and files there are under which names, what is
 """
 
 import re
-import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,19 +15,18 @@ import pydicom
 import pytest
 from pydicom.uid import UID
 
-import dicomio
 from tests.interop.certificates import Authority
+from tests.interop.classic import arguments, at_once
 from tests.interop.ours import HOST
-from tests.interop.processes import ScuResult, free_port, program, require, run, running
+from tests.interop.processes import ScuResult, free_port, program, run, run_ours, running, running_ours
 from tests.interop.samples import Sample, data_set_bytes
 
 pytestmark = pytest.mark.interop
 
 Samples = Mapping[str, Sample]
 
-# Where ours runs, so that it is found without being installed.
-ROOT = Path(dicomio.__file__).parents[1]
 SENT = ("private-elements", "explicit", "private-elements", "report")
+ONE = ("report",)
 PATIENCE = 10.0
 
 # What differs from run to run, and what stands for it.
@@ -51,6 +50,7 @@ class Case:
         sender: options of storescu.
         exact: the data sets are the same, byte by byte.
         lasting: what is waited for among the names of files.
+        sent: names of the samples that are sent.
     """
 
     words: str
@@ -58,6 +58,7 @@ class Case:
     sender: str = "-xe"
     exact: bool = True
     lasting: str = ""
+    sent: tuple[str, ...] = SENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +97,8 @@ STORESCP = [
     Case("--refuse PORT -od OUT"),
     Case("--reject PORT -od OUT"),
     Case("--ignore PORT -od OUT"),
-    Case("--sleep-after 1 PORT -od OUT"),
-    Case("--sleep-during 1 PORT -od OUT"),
+    Case("--sleep-after 1 PORT -od OUT", sent=ONE),
+    Case("--sleep-during 1 PORT -od OUT", sent=ONE),
     Case("--abort-after PORT -od OUT"),
     Case("--abort-during PORT -od OUT"),
     # output options
@@ -221,11 +222,10 @@ class Bench:
     """Runs either tool in directories of its own."""
 
     def __init__(self, directory: Path, samples: Samples) -> None:
-        require("dcmtk")
         self.directory = directory
-        self.files = [samples[name].path for name in SENT]
+        self.samples = samples
 
-    def arguments(self, tool: str, ours: bool, words: str, port: int) -> list[str]:
+    def arguments(self, ours: bool, words: str, port: int) -> list[str]:
         """The words of a case as arguments."""
         inbox = self.inbox(ours)
         inbox.mkdir(parents=True, exist_ok=True)
@@ -235,24 +235,37 @@ class Bench:
             "PORT": str(port),
             "OUT": str(inbox),
             "CONFIG": str(profiles) if ours else "/etc/dcmtk/storescp.cfg",
-            "AUTHORITY": str(self.directory),
         }
-        found = [re.sub(r"\b[A-Z]{3,}\b", lambda match: values.get(match[0], match[0]), word) for word in split(words)]
-        return [sys.executable, "-m", "dicomio", tool, *found] if ours else [str(program(tool)), *found]
+        return arguments(words, values)
 
     def inbox(self, ours: bool) -> Path:
         return self.directory / ("ours" if ours else "dcmtk")
 
-    def ends(self, tool: str, ours: bool, words: str) -> ScuResult:
-        """Runs a tool that does not listen, to its end."""
-        return run(self.arguments(tool, ours, words, free_port()), ROOT)
+    def log(self, ours: bool) -> Path:
+        return self.directory / ("ours.log" if ours else "dcmtk.log")
+
+    def end(self, tool: str, words: str) -> ScuResult:
+        """Runs ours where it does not listen, to its end."""
+        return run_ours([tool, *self.arguments(True, words, free_port())], self.log(True), self.directory)
+
+    def ends(self, tool: str, words: str) -> tuple[ScuResult, ScuResult]:
+        """Runs both where they do not listen, to their ends."""
+        argv = [str(program(tool)), *self.arguments(False, words, free_port())]
+        return at_once(lambda: run(argv, self.directory), lambda: self.end(tool, words))
+
+    def running(self, tool: str, ours: bool, words: str, port: int) -> AbstractContextManager[object]:
+        """Runs a tool that listens."""
+        args, log = self.arguments(ours, words, port), self.log(ours)
+        if ours:
+            return running_ours([tool, *args], [port], log, self.directory)
+        return running([str(program(tool)), *args], [port], log, self.directory)
 
     def effect(self, tool: str, ours: bool, case: Case) -> Effect:
         """Runs a tool while the files are sent to it."""
-        port, log = free_port(), self.directory / ("ours.log" if ours else "dcmtk.log")
-        with running(self.arguments(tool, ours, case.words, port), [port], log, ROOT):
-            words = [*split(case.sender), "-aec", "CALLED", HOST, str(port), *map(str, self.files)]
-            sent = run(["storescu", *words])
+        port = free_port()
+        with self.running(tool, ours, case.words, port):
+            files = [str(self.samples[name].path) for name in case.sent]
+            sent = run(["storescu", *case.sender.split(), "-aec", "CALLED", HOST, str(port), *files])
             if "-tos" in case.words or "timeout" in case.words:
                 wait(lambda: len(self.ran(ours)) >= case.ran and bool(self.lasting(ours, case.lasting)))
         wait(lambda: len(self.ran(ours)) >= case.ran)
@@ -281,7 +294,7 @@ class Bench:
 
     def ran(self, ours: bool) -> list[str]:
         """What commands have printed."""
-        log = (self.directory / ("ours.log" if ours else "dcmtk.log")).read_text(errors="replace")
+        log = self.log(ours).read_text(errors="replace")
         lines = [line.replace(str(self.inbox(ours)), "OUT") for line in log.splitlines() if line.startswith("RAN")]
         return [neutral(line) for line in lines]
 
@@ -291,11 +304,6 @@ def neutral(name: str) -> str:
     for pattern, replacement in VARIABLE:
         name = re.sub(pattern, replacement, name)
     return name
-
-
-def split(words: str) -> list[str]:
-    """Words as a shell takes them, as far as quotes go."""
-    return [match[1] if match[1] is not None else match[0] for match in re.finditer(r"'([^']*)'|\S+", words)]
 
 
 def wait(condition: Callable[[], bool]) -> None:
@@ -313,7 +321,7 @@ def bench(tmp_path: Path, samples: Samples) -> Bench:
 
 def assert_same(bench: Bench, tool: str, case: Case) -> Effect:
     """Both tools have the same effect; returns it."""
-    theirs, ours = (bench.effect(tool, ours, case) for ours in (False, True))
+    theirs, ours = at_once(lambda: bench.effect(tool, False, case), lambda: bench.effect(tool, True, case))
     assert ours == theirs
     return ours
 
@@ -337,21 +345,21 @@ def test_padding(bench: Bench) -> None:
 
 @pytest.mark.parametrize("words", STORESCP_FAILURES)
 def test_storescp_that_cannot_be(words: str, bench: Bench) -> None:
-    assert bench.ends("storescp", False, words).code != 0
-    result = bench.ends("storescp", True, words)
-    assert (result.code, len(result.output.splitlines())) == (2, 1)
+    theirs, ours = bench.ends("storescp", words)
+    assert theirs.code != 0
+    assert (ours.code, len(ours.output.splitlines())) == (2, 1)
 
 
 @pytest.mark.parametrize("words", DCMRECV_FAILURES)
 def test_dcmrecv_that_cannot_be(words: str, bench: Bench) -> None:
-    assert bench.ends("dcmrecv", False, words).code != 0
-    result = bench.ends("dcmrecv", True, words)
-    assert (result.code, len(result.output.splitlines())) == (2, 1)
+    theirs, ours = bench.ends("dcmrecv", words)
+    assert theirs.code != 0
+    assert (ours.code, len(ours.output.splitlines())) == (2, 1)
 
 
 @pytest.mark.parametrize("words, option", STORESCP_REFUSED.items())
 def test_storescp_refuses_in_words_what_it_cannot_be(words: str, option: str, bench: Bench) -> None:
-    result = bench.ends("storescp", True, words)
+    result = bench.end("storescp", words)
     assert result.code == 2
     assert re.fullmatch(rf"dicomio storescp: option (\S+ or )?{re.escape(option)}( or \S+)? is not .*\n", result.output)
 
