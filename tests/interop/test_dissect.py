@@ -81,8 +81,10 @@ def without_padding(seen: Seen) -> list[dict[int, bytes] | None]:
 async def compare(path: Path, port: int, extractor: Extractor | None = None, *, puzzling: bool = False) -> None:
     """Holds what we find in a capture against what tshark finds, which may lose commands where it is puzzling."""
     dissector = Dissector(sink=extractor) if extractor is not None else Dissector()
-    events = await asyncio.to_thread(dissected, path, dissector)
-    ours, theirs = seen_by_us(events), await asyncio.to_thread(seen_by_tshark, path, port)
+    events, theirs = await asyncio.gather(
+        asyncio.to_thread(dissected, path, dissector), asyncio.to_thread(seen_by_tshark, path, port)
+    )
+    ours = seen_by_us(events)
     assert ours.keys() == theirs.keys()
     for key, seen in ours.items():
         assert seen.pdus == theirs[key].pdus, key

@@ -20,7 +20,8 @@ from tests.interop.processes import PeerFailedError, free_port, require
 __all__ = ["Seen", "capturing", "dissected", "seen_by_tshark"]
 
 _SECONDS = 20.0
-_POLL_SECONDS = 0.05
+_POLL_SECONDS = 0.005
+_BALLAST = bytes(60_000)
 # PDV Length counts presentation context ID and message control header (PS3.8 9.3.5.1).
 _PDV_OVERHEAD = 2
 _LAST_OF_COMMAND = 3
@@ -61,7 +62,7 @@ async def capturing(port: int, path: Path) -> AsyncIterator[None]:
     """Captures what passes a port until the block is left."""
     require("tshark")
     marker = free_port()
-    process = await asyncio.to_thread(_start, f"tcp port {port} or tcp port {marker}", path)
+    process = await asyncio.to_thread(_start, f"tcp port {port} or port {marker}", path)
     try:
         yield
         await asyncio.to_thread(_wait_until_complete, path, marker)
@@ -83,14 +84,21 @@ def _start(what: str, path: Path) -> subprocess.Popen[str]:
 
 
 def _wait_until_complete(path: Path, marker: int) -> None:
-    """The kernel hands packets to dumpcap in batches: a last packet, to a port where nobody listens, ends the file."""
+    """A last packet, to a port where nobody listens, ends the file.
+
+    The kernel hands packets to dumpcap in blocks, and dumpcap writes to the file in others: both when they are full,
+    or else after most of a second.
+    """
     with suppress(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", marker)).close()
     deadline = time.monotonic() + _SECONDS
-    while marker not in _ports(path):
-        if time.monotonic() > deadline:
-            raise PeerFailedError("the last packet does not get into the capture")
-        time.sleep(_POLL_SECONDS)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ballast:
+        while marker not in _ports(path):
+            if time.monotonic() > deadline:
+                raise PeerFailedError("the last packet does not get into the capture")
+            with suppress(ConnectionRefusedError):
+                ballast.sendto(_BALLAST, ("127.0.0.1", marker))
+            time.sleep(_POLL_SECONDS)
 
 
 def _ports(path: Path) -> set[int]:
