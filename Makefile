@@ -4,6 +4,8 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 READY_FOR_DOCS = $(VENV)/.ready-for-docs
+# Such as: make bench BENCH="--only echo,store --rounds 1"
+BENCH =
 # On every processor; the tests of one file share what they start.
 PYTEST = $(BIN)/python -m pytest -n auto --dist loadfile
 
@@ -25,7 +27,7 @@ lint: $(READY)
 	$(BIN)/lint-imports
 
 bench: $(READY)
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks $(BENCH)
 
 examples: $(READY)
 	$(PYTEST) tests/examples

@@ -3,36 +3,46 @@
 import argparse
 import signal
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from os import getloadavg
 from pathlib import Path
-from shutil import disk_usage
 from typing import Final
 
-from benchmarks import agreements, echo, idle, memory, micro, query, stall, store, workers
+from benchmarks import agreements, associations, echo, framing, idle, memory, micro, query, stall, store, workers
 from benchmarks.cells import Cell, Options
+from benchmarks.doubled import Topic, on_loops
 from benchmarks.loops import LOOPS, best_loop
+from benchmarks.places import default_directory, default_disk, file_system
 from benchmarks.report import as_json, conditions, print_table
-from benchmarks.runner import run_cells
+from benchmarks.runner import Group, run_cells
 
-TOPICS: Final[Mapping[str, Callable[[Options], Sequence[Cell]]]] = {
+
+def hot_functions(options: Options) -> Sequence[Cell]:
+    """Everything that is measured call by call."""
+    return [*micro.cells(options), *framing.cells(options)]
+
+
+TOPICS: Final[Mapping[str, Topic]] = {
     "memory": memory.cells,
     "idle": idle.cells,
     "stall": stall.cells,
     "echo": echo.cells,
+    "associations": associations.cells,
+    "crowd": associations.crowd_cells,
     "store": store.cells,
+    "copy": store.both_ends,
+    "disk": store.disk_cells,
     "query": query.cells,
-    "micro": micro.cells,
+    "micro": hot_functions,
     "agreements": agreements.cells,
     "workers": workers.cells,
 }
+# Those in which no event loop runs, or not one that can be chosen.
+ON_ONE_LOOP: Final = frozenset({"micro", "workers"})
 ROUNDS: Final = 3
-SECONDS: Final = 200
+SECONDS: Final = 2400
 GIB: Final = 1 << 30
-# What the largest objects take, as they are sent and as they are stored, and some room.
-TIMES_SIZE: Final = 3
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -41,28 +51,50 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", metavar="TOPIC,…", type=topics, default=list(TOPICS), help=", ".join(TOPICS))
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"how often everything is measured, {ROUNDS}")
     parser.add_argument("--seconds", type=float, default=SECONDS, help=f"no further rounds after that, {SECONDS}")
-    parser.add_argument("--loop", choices=LOOPS, default=best_loop(), help=f"event loop of ours, here {best_loop()}")
-    parser.add_argument("--size", metavar="GIB", type=float, default=2, help="object of the memory cells, 2 GiB")
+    parser.add_argument("--loop", metavar="LOOP,…", type=loops, default=all_loops(), help="event loops of ours, all")
+    parser.add_argument("--size", metavar="GIB,…", type=sizes, default="1,8", help="objects of the memory cells, 1,8")
     parser.add_argument("--directory", type=Path, help="where files are made; by default in memory, if there is room")
+    parser.add_argument("--disk", type=Path, default=default_disk(), help="the same for the cells of the topic disk")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     return parser.parse_args(arguments)
 
 
 def topics(text: str) -> list[str]:
     """The topics in `echo,store`."""
-    names = text.split(",")
-    unknown = [name for name in names if name not in TOPICS]
+    return known(text, list(TOPICS), "topic")
+
+
+def loops(text: str) -> list[str]:
+    """The event loops in `asyncio,uvloop`, the best one first."""
+    return sorted(known(text, LOOPS, "event loop"), key=lambda loop: loop != best_loop())
+
+
+def all_loops() -> list[str]:
+    """Those that are installed, the best one first."""
+    return list(dict.fromkeys((best_loop(), "asyncio")))
+
+
+def known(text: str, names: Sequence[str], kind: str) -> list[str]:
+    """The names in a list with commas."""
+    given = list(dict.fromkeys(text.split(",")))
+    unknown = [name for name in given if name not in names]
     if unknown:
-        raise argparse.ArgumentTypeError(f"{', '.join(unknown)}: no such topic; there are {', '.join(TOPICS)}")
-    return names
+        raise argparse.ArgumentTypeError(f"{', '.join(unknown)}: no such {kind}; there are {', '.join(names)}")
+    return given
 
 
-def default_directory(size: int) -> Path:
-    """Memory where Linux has a file system there and it is large enough, else the directory for temporary files."""
-    memory_files = Path("/dev/shm")
-    if memory_files.is_dir() and disk_usage(memory_files).free > TIMES_SIZE * size:
-        return memory_files
-    return Path(tempfile.gettempdir())
+def sizes(text: str) -> list[int]:
+    """Bytes, of GiB in a list with commas; even as data elements are."""
+    return [int(float(word) * GIB) & ~1 for word in text.split(",")]
+
+
+def group(topic: str, given: argparse.Namespace) -> Group:
+    """The cells of a topic, and where they run."""
+    own = given.loop[:1] if topic in ON_ONE_LOOP else given.loop
+    cells = on_loops(TOPICS[topic], Options(own[0], given.size), own)
+    if topic == "disk":
+        return Group(cells, given.disk)
+    return Group(cells, given.directory or default_directory(max(given.size) if topic == "memory" else GIB))
 
 
 def tell_progress(text: str) -> None:
@@ -78,13 +110,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parse(arguments)
     # ends the servers and removes the files, as any other way out does
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    options = Options(given.loop, int(given.size * GIB) & ~1)
-    directory = given.directory or default_directory(max(options.size, GIB))
     load = {"load at the start": f"{getloadavg()[0]:.1f}"}
     started = time.monotonic()
-    cells = [TOPICS[topic](options) for topic in given.only]
-    results = run_cells(cells, given.rounds, given.seconds, directory, tell_progress)
-    about = conditions(options, directory) | load | {"seconds": f"{time.monotonic() - started:.0f}"}
+    groups = [group(topic, given) for topic in given.only]
+    places = {topic: each.directory for topic, each in zip(given.only, groups, strict=True)}
+    results = run_cells(groups, given.rounds, given.seconds, tell_progress)
+    files = {f"files of {topic}": f"{path} ({file_system(path)})" for topic, path in places.items()}
+    about = conditions(given.loop) | files | load | {"seconds": f"{time.monotonic() - started:.0f}"}
     if given.json:
         print(as_json(results, about))
     else:

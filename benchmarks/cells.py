@@ -6,12 +6,17 @@ from typing import Protocol, TypeAlias
 
 from benchmarks.stage import Stage
 
-__all__ = ["OURS", "Above", "AtLeast", "AtMost", "Below", "Cell", "Options", "Target", "Values", "Way"]
+__all__ = ["OURS", "Above", "AtLeast", "AtMost", "Below", "Cell", "Options", "Target", "Values", "Way", "cpu_of"]
 
 # The series that ratios are formed with, where a cell has one of that name.
 OURS = "dicomio"
 
 Values: TypeAlias = Mapping[str, float]
+
+
+def cpu_of(series: str) -> str:
+    """What the processor time of a series is called among the values, where it is measured."""
+    return f"{series}: CPU"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +25,11 @@ class Options:
 
     Args:
         loop: event loop of our processes, `asyncio` or `uvloop`.
-        size: of the object in the memory cells, bytes of pixel data.
+        sizes: of the objects in the memory cells, bytes of pixel data.
     """
 
     loop: str
-    size: int
+    sizes: Sequence[int]
 
 
 class Target(Protocol):
@@ -124,7 +129,8 @@ class Way:
 
     Args:
         names: the series it gives values for.
-        run: measures once, verifies what was done, and returns a value for each series.
+        run: measures once, verifies what was done, and returns a value for each series, and of some the processor
+            time, by `cpu_of`.
         needs: programs, modules or files without which it cannot run.
     """
 
@@ -144,6 +150,7 @@ class Cell:
         ways: ours first.
         targets: what has to be reached.
         rounds: most rounds that make sense, where a single one tells everything; `None` for as many as are asked for.
+        cost: unit of the processor time, where that is measured.
     """
 
     topic: str
@@ -152,3 +159,4 @@ class Cell:
     ways: Sequence[Way]
     targets: Sequence[Target] = ()
     rounds: int | None = None
+    cost: str = ""

@@ -1,6 +1,10 @@
-"""Who takes part: receivers and senders of dicomio, DCMTK and pynetdicom, all of them driven in the same way."""
+"""Who takes part: receivers and senders of dicomio, DCMTK and pynetdicom, all of them driven in the same way.
+
+Those of others are in `others`.
+"""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -9,23 +13,28 @@ from benchmarks.objects import Corpus
 from benchmarks.processes import (
     Failure,
     Server,
+    Spent,
     environment_with,
     free_port,
     report_of,
+    spent_by,
     start_announcing,
     start_probed,
-    timed,
 )
 
 __all__ = [
     "DcmtkReceiver",
     "DcmtkSender",
+    "EchoSender",
     "OurReceiver",
     "OurSender",
     "PynetdicomReceiver",
     "PynetdicomSender",
+    "Receiver",
+    "Sender",
     "dcmtk_environment",
     "seconds_beyond",
+    "spent_of",
 ]
 
 OUR_SCP: Final = "benchmarks.programs.our_scp"
@@ -50,27 +59,51 @@ PresentationContexts = Benchmark
 
 
 class Receiver(ABC):
-    """A server that answers C-ECHO and stores objects."""
+    """A server that answers C-ECHO and stores objects.
+
+    Attributes:
+        needs: programs, modules or files without which it cannot run.
+        keeps: whether it stores what it gets.
+        anew: whether each measurement needs a new one, since it does not store the same objects again.
+    """
 
     needs: tuple[str, ...] = ()
+    keeps: bool = True
+    anew: bool = False
 
     @abstractmethod
     def start(self, inbox: Path, log: Path) -> Server:
         """Starts it; it stores into the inbox."""
 
+    def stored(self, inbox: Path) -> Path:
+        """The directory with what it has stored, in files named by what is in them."""
+        return inbox
 
-class Sender(ABC):
-    """A client that does many things over one association."""
+
+class EchoSender(ABC):
+    """A client that sends C-ECHOs over one association."""
 
     needs: tuple[str, ...] = ()
 
     @abstractmethod
+    def spent_echoing(self, port: int, count: int) -> Spent:
+        """Sends C-ECHOs; what they took, without process start and association."""
+
     def echo(self, port: int, count: int) -> float:
-        """Sends C-ECHOs; seconds they took, without process start and association."""
+        """Sends C-ECHOs; seconds they took."""
+        return self.spent_echoing(port, count).seconds
+
+
+class Sender(EchoSender):
+    """A client that sends objects, too."""
 
     @abstractmethod
+    def spent_storing(self, port: int, corpus: Corpus) -> Spent:
+        """Sends all objects; what they took, without process start and association."""
+
     def store(self, port: int, corpus: Corpus) -> float:
-        """Sends all objects; seconds they took, without process start and association."""
+        """Sends all objects; seconds they took."""
+        return self.spent_storing(port, corpus).seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +129,11 @@ class OurSender(Sender):
     loop: str
     options: tuple[str, ...] = ()
 
-    def echo(self, port: int, count: int) -> float:
-        return self.report(port, "echo", "--count", str(count))["seconds"]
+    def spent_echoing(self, port: int, count: int) -> Spent:
+        return spent_of(self.report(port, "echo", "--count", str(count)))
 
-    def store(self, port: int, corpus: Corpus) -> float:
-        return self.store_reporting(port, corpus)["seconds"]
+    def spent_storing(self, port: int, corpus: Corpus) -> Spent:
+        return spent_of(self.store_reporting(port, corpus))
 
     def store_reporting(self, port: int, corpus: Corpus) -> dict[str, float]:
         """Sends all objects; `seconds` they took, and by how much memory has grown, `growth_kib`."""
@@ -110,6 +143,11 @@ class OurSender(Sender):
         return report_of(OUR_SCU, ["--port", str(port), "--loop", self.loop, *arguments])
 
 
+def spent_of(report: Mapping[str, float]) -> Spent:
+    """What a client in Python says it took."""
+    return Spent(report["seconds"], report["cpu"])
+
+
 def dcmtk_environment(no_delay: bool) -> dict[str, str]:
     """DCMTK leaves Nagle's algorithm on where this variable does not say otherwise."""
     return environment_with(TCP_NODELAY="1" if no_delay else None)
@@ -117,16 +155,19 @@ def dcmtk_environment(no_delay: bool) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class DcmtkReceiver(Receiver):
-    """DCMTK's `dcmrecv` or `storescp`, writing data sets as received."""
+    """DCMTK's `dcmrecv` or `storescp`, writing data sets as received, or not at all; `fork` is for `storescp` alone."""
 
     program: str
     max_pdu: int
     no_delay: bool = True
+    keeps: bool = True
+    fork: bool = False
     needs = ("dcmrecv", "storescp", "echoscu")
 
     def start(self, inbox: Path, log: Path) -> Server:
         port, environment = free_port(), dcmtk_environment(self.no_delay)
-        options = ["--bit-preserving", "--output-directory", str(inbox), "--max-pdu", str(self.max_pdu)]
+        options = ["--bit-preserving", "--output-directory", str(inbox)] if self.keeps else ["--ignore"]
+        options += ["--max-pdu", str(self.max_pdu), *(["--fork"] if self.fork else [])]
         if self.program == "dcmrecv":
             profile = log.with_suffix(".cfg")
             profile.write_text(DCMRECV_PROFILE)
@@ -137,23 +178,29 @@ class DcmtkReceiver(Receiver):
 
 @dataclass(frozen=True, slots=True)
 class DcmtkSender(Sender):
-    """DCMTK's `echoscu` and `storescu`; they cannot time themselves, so a run that does one thing only is deducted."""
+    """DCMTK's `echoscu`, and `storescu` or `dcmsend`.
+
+    They cannot time themselves, so a run that does one thing only is deducted.
+    """
 
     no_delay: bool = True
-    needs = ("echoscu", "storescu")
+    program: str = "storescu"
+    needs = ("echoscu", "storescu", "dcmsend")
 
-    def echo(self, port: int, count: int) -> float:
+    def spent_echoing(self, port: int, count: int) -> Spent:
         return self.beyond("echoscu", port, ["--repeat", str(1 + count)], ["--repeat", "1"])
 
-    def store(self, port: int, corpus: Corpus) -> float:
+    def spent_storing(self, port: int, corpus: Corpus) -> Spent:
         first = [str(corpus.first)]
-        return self.beyond("storescu", port, [*first, *corpus.paths], first)
+        return self.beyond(self.program, port, [*first, *corpus.paths], first)
 
-    def beyond(self, program: str, port: int, everything: list[str], first: list[str]) -> float:
-        """Seconds that everything takes longer than the first thing alone."""
+    def beyond(self, program: str, port: int, everything: list[str], first: list[str]) -> Spent:
+        """What everything takes more than the first thing alone."""
         environment = dcmtk_environment(self.no_delay)
         command = [program, "127.0.0.1", str(port)]
-        return seconds_beyond(timed([*command, *everything], environment), timed([*command, *first], environment))
+        all_of_it = spent_by([*command, *everything], environment)
+        one = spent_by([*command, *first], environment)
+        return Spent(seconds_beyond(all_of_it.seconds, one.seconds), max(0.0, all_of_it.cpu - one.cpu))
 
 
 def seconds_beyond(long: float, short: float) -> float:
@@ -187,13 +234,12 @@ class PynetdicomSender(Sender):
     chunked: bool
     needs = ("pynetdicom",)
 
-    def echo(self, port: int, count: int) -> float:
-        return self.seconds(port, "echo", "--count", str(count))
+    def spent_echoing(self, port: int, count: int) -> Spent:
+        return self.spent(port, "echo", "--count", str(count))
 
-    def store(self, port: int, corpus: Corpus) -> float:
-        return self.seconds(port, "store", "--first", str(corpus.first), "--folder", str(corpus.folder))
+    def spent_storing(self, port: int, corpus: Corpus) -> Spent:
+        return self.spent(port, "store", "--first", str(corpus.first), "--folder", str(corpus.folder))
 
-    def seconds(self, port: int, *arguments: str) -> float:
+    def spent(self, port: int, *arguments: str) -> Spent:
         chunked = ["--chunked"] if self.chunked else []
-        report = report_of(PYNETDICOM_SCU, ["--port", str(port), *chunked, *arguments])
-        return float(report["seconds"])
+        return spent_of(report_of(PYNETDICOM_SCU, ["--port", str(port), *chunked, *arguments]))

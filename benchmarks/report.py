@@ -7,30 +7,29 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any, TextIO
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.cells import OURS, Options, Target
+from benchmarks.cells import OURS, Target, cpu_of
 from benchmarks.runner import CellResult, Series
 
-__all__ = ["as_json", "conditions", "print_table"]
+__all__ = ["as_json", "conditions", "figures", "print_table"]
 
-WIDTH = 160
+WIDTH = 190
 
 
-def conditions(options: Options, directory: Path) -> dict[str, str]:
+def conditions(loops: Sequence[str]) -> dict[str, str]:
     """What the numbers depend on: the machine, the versions, the settings."""
     return {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
-        "Python": f"{platform.python_version()}, {options.loop}",
+        "Python": f"{platform.python_version()}, {' and '.join(loops)}",
         **{name: version_of(name) for name in ("dicomio", "pydicom", "pynetdicom", "uvloop")},
-        "DCMTK": dcmtk_version(),
-        "files in": str(directory),
-        "DCMTK's sockets": "TCP_NODELAY=1 in its environment, but in the cells of stall",
-        "pynetdicom's sockets": "as it makes them, there is no setting",
+        "DCMTK": version_printed("echoscu"),
+        "Orthanc": version_printed("Orthanc"),
+        "DCMTK's sockets": "TCP_NODELAY=1 in its environment, but in the cells of stall and where 'default' is said",
+        "sockets of others": "as they make them; dicomio sets TCP_NODELAY, and acknowledges at once where a peer waits",
     }
 
 
@@ -41,13 +40,13 @@ def version_of(name: str) -> str:
         return "not installed as a package"
 
 
-def dcmtk_version() -> str:
-    """The version of the `echoscu` that is found."""
-    if shutil.which("echoscu") is None:
+def version_printed(program: str) -> str:
+    """The version that a program says it is, as `Orthanc 1.12.0` or `$dcmtk: echoscu v3.6.7`."""
+    if shutil.which(program) is None:
         return "not installed"
-    output = subprocess.run(["echoscu", "--version"], capture_output=True, text=True, timeout=10, check=False).stdout
+    output = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10, check=False).stdout
     words = output.split()
-    return words[2] if len(words) > 2 else "unknown"
+    return next((word for word in words if word.removeprefix("v")[:1].isdecimal()), "unknown")
 
 
 def print_table(results: Sequence[CellResult], file: TextIO) -> None:
@@ -59,6 +58,7 @@ def print_table(results: Sequence[CellResult], file: TextIO) -> None:
     for title in ("rounds", "median", "least", "most"):
         table.add_column(title, justify="right")
     table.add_column("unit")
+    table.add_column("processor", justify="right")
     table.add_column(f"{OURS} ÷ it", justify="right")
     table.add_column("target")
     for result in results:
@@ -76,10 +76,10 @@ def rows(result: CellResult) -> Iterator[list[str]]:
     cell = result.cell
     head = [cell.topic, cell.name]
     for name in (name for way in cell.ways for name in way.names):
-        targets = ", ".join(verdict(target, result) for target in cell.targets if target.series == name)
+        targets = ", ".join(verdict(target, result) for target in cell.targets if target.series in (name, cpu_of(name)))
         series = result.series.get(name)
         measured = numbers(series, cell.unit) if series is not None else ["", "failed", "", "", ""]
-        yield [*head, name, *measured, ratio(name, result), targets]
+        yield [*head, name, *measured, cost(name, result), ratio(name, result), targets]
         head = ["", ""]
 
 
@@ -87,6 +87,12 @@ def numbers(series: Series, unit: str) -> list[str]:
     """How many there are, median, least, most and their unit."""
     measured = series.median, min(series.values), max(series.values)
     return [str(len(series.values)), *map(figures, measured), unit]
+
+
+def cost(name: str, result: CellResult) -> str:
+    """Its processor time, where that was measured."""
+    median = result.medians.get(cpu_of(name))
+    return "" if median is None else f"{figures(median)} {result.cell.cost}"
 
 
 def figures(value: float) -> str:
@@ -126,12 +132,18 @@ def plain(result: CellResult) -> dict[str, Any]:
         "topic": cell.topic,
         "name": cell.name,
         "unit": cell.unit,
-        "series": {
-            name: {"median": series.median, "values": list(series.values)} for name, series in result.series.items()
-        },
+        "cost": cell.cost,
+        "series": {name: plain_series(name, result) for way in cell.ways for name in way.names if name in medians},
         "targets": [
-            {"series": target.series, "target": str(target), "reached": target.reached(medians)}
+            {"series": target.series, "target": f"{target.series} {target}", "reached": target.reached(medians)}
             for target in cell.targets
         ],
         "problems": result.problems,
     }
+
+
+def plain_series(name: str, result: CellResult) -> dict[str, Any]:
+    """A series, with its processor time where that was measured."""
+    series, cpu = result.series[name], result.series.get(cpu_of(name))
+    said = {"median": series.median, "values": list(series.values)}
+    return said | ({"cpu": cpu.median, "cpu_values": list(cpu.values)} if cpu is not None else {})

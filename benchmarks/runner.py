@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks.cells import Cell, Way
+from benchmarks.cells import Cell, Way, cpu_of
 from benchmarks.processes import Failure
 from benchmarks.stage import Stage
 
-__all__ = ["CellResult", "Series", "run_cells"]
+__all__ = ["CellResult", "Group", "Series", "run_cells"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,19 @@ class Series:
     @property
     def median(self) -> float:
         return statistics.median(self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Cells that share the objects they send.
+
+    Args:
+        cells: those of one topic.
+        directory: where their temporary files go.
+    """
+
+    cells: Sequence[Cell]
+    directory: Path
 
 
 @dataclass(slots=True)
@@ -43,7 +56,8 @@ class CellResult:
     @property
     def series(self) -> Mapping[str, Series]:
         """The complete ones."""
-        return {name: Series(values) for name, values in self.values.items() if name not in self.problems}
+        failed = self.problems.keys() | {cpu_of(name) for name in self.problems}
+        return {name: Series(values) for name, values in self.values.items() if name not in failed}
 
     @property
     def medians(self) -> Mapping[str, float]:
@@ -88,22 +102,21 @@ class Pace:
 
 
 def run_cells(
-    topics: Sequence[Sequence[Cell]], rounds: int, seconds: float, directory: Path, progress: Callable[[str], None]
+    groups: Sequence[Group], rounds: int, seconds: float, progress: Callable[[str], None]
 ) -> list[CellResult]:
-    """Runs the cells of several topics; those of one topic share the objects they send.
+    """Runs the cells of several topics.
 
     Args:
-        topics: the cells of each topic.
+        groups: the cells of each topic.
         rounds: how often each way runs, at most.
         seconds: after how long no further rounds begin; each cell gets one.
-        directory: where temporary files go.
         progress: called with what is about to run.
     """
-    pace = Pace(rounds, seconds, sum(map(len, topics)), time.monotonic())
+    pace = Pace(rounds, seconds, sum(len(group.cells) for group in groups), time.monotonic())
     results: list[CellResult] = []
-    for cells in topics:
-        with Stage(directory) as stage:
-            for cell in cells:
+    for group in groups:
+        with Stage(group.directory) as stage:
+            for cell in group.cells:
                 results.append(run_cell(cell, pace.rounds_of(cell, len(results)), stage, progress))
                 stage.stop_servers()
     return results

@@ -2,16 +2,19 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from benchmarks.objects import Corpus
-from benchmarks.processes import Server
+from benchmarks.processes import Failure, Server
 
 __all__ = ["Stage"]
+
+# Objects are there twice, as they are sent and as they are stored; and others need some room.
+TIMES_SIZE = 2.2
 
 
 class Stage:
@@ -28,6 +31,8 @@ class Stage:
         self.inboxes = 0
         self.servers: dict[str, tuple[Server, Path]] = {}
         self.corpora: dict[tuple[int, int], Corpus] = {}
+        self.scene = ""
+        self.done: set[str] = set()
 
     def __enter__(self) -> Self:
         self.root = Path(tempfile.mkdtemp(prefix="dicomio-bench-", dir=self.parent))
@@ -46,8 +51,14 @@ class Stage:
         Args:
             size: of the pixel data of each, bytes.
             count: how many.
+
+        Raises:
+            Failure: there is no room for them.
         """
         if (size, count) not in self.corpora:
+            free = shutil.disk_usage(self.root).free
+            if free < TIMES_SIZE * size * count:
+                raise Failure(f"{self.parent} has {free >> 20:,} MiB, too little for {count} of {size >> 20:,} MiB")
             self.corpora[size, count] = Corpus.make(self.root / f"objects-{size}-{count}", size, count)
         return self.corpora[size, count]
 
@@ -61,6 +72,7 @@ class Stage:
         Raises:
             Failure: it cannot be started, or has ended since.
         """
+        name = f"{name} {self.scene}"
         if name not in self.servers:
             self.inboxes += 1
             inbox = self.root / f"inbox-{self.inboxes}"
@@ -70,8 +82,30 @@ class Stage:
         server.check()
         return server, inbox
 
+    @contextmanager
+    def apart(self, scene: str) -> Iterator[None]:
+        """Meanwhile servers are others than those of the same name elsewhere in the cell."""
+        before, self.scene = self.scene, scene
+        try:
+            yield
+        finally:
+            self.scene = before
+
+    def is_first(self, what: str) -> bool:
+        """Whether this is asked for the first time in this cell."""
+        what = f"{what} {self.scene}"
+        known = what in self.done
+        self.done.add(what)
+        return not known
+
+    def stop_server(self, name: str) -> None:
+        """Ends a server before the cell ends."""
+        server, _ = self.servers.pop(f"{name} {self.scene}")
+        server.stop()
+
     def stop_servers(self) -> None:
         """Ends what a cell has started."""
+        self.done.clear()
         while self.servers:
             _, (server, _) = self.servers.popitem()
             server.stop()

@@ -6,34 +6,36 @@ The DCMTK programs run as they are, without TCP_NODELAY in their environment; wh
 from collections.abc import Sequence
 from typing import Final
 
-from benchmarks.cells import AtLeast, Cell, Options
+from benchmarks.cells import OURS, AtLeast, Cell, Options
+from benchmarks.loads import Load, Side, storing
 from benchmarks.peers import DcmtkReceiver, DcmtkSender, OurReceiver, OurSender
-from benchmarks.store import Load, way
 
 __all__ = ["cells"]
 
 MAX_PDU: Final = 16_384
-LOAD: Final = Load("40 kB", 39_000, 500, 40, by_bytes=False, chunked=False, times_pynetdicom=0)
+# The size of which more is expected than numbers.
+HELD: Final = Load("40 kB", 39_000, 500, 40)
+LOADS: Final = (Load("4 KiB", 1 << 12, 500, 40), HELD, Load("0.5 MiB", 1 << 19, 100, 20))
 TIMES_DCMTK: Final = 15
-
-TO_US: Final = "storescu to dicomio"
-FROM_US: Final = "dicomio to storescp"
-BETWEEN_THEM: Final = "storescu to storescp"
+DCMTK: Final = "DCMTK with itself"
 
 
 def cells(options: Options) -> Sequence[Cell]:
-    """Small objects with one side ours, in both directions, beside DCMTK with itself."""
+    """Objects with one side ours, in both directions, beside DCMTK with itself."""
+    return [cell for load in LOADS for cell in pair(load, options.loop)]
+
+
+def pair(load: Load, loop: str) -> tuple[Cell, Cell]:
+    """Objects of one size in either direction."""
     storescu, storescp = DcmtkSender(no_delay=False), DcmtkReceiver("storescp", MAX_PDU, no_delay=False)
-    return [
-        Cell(
-            "stall",
-            f"{LOAD.name}, DCMTK at default sockets",
-            "objects/s",
-            [
-                way(TO_US, storescu, OurReceiver(options.loop, MAX_PDU), LOAD, LOAD.many),
-                way(FROM_US, OurSender(options.loop), storescp, LOAD, LOAD.many),
-                way(BETWEEN_THEM, storescu, storescp, LOAD, LOAD.few),
-            ],
-            [AtLeast(TO_US, TIMES_DCMTK, BETWEEN_THEM), AtLeast(FROM_US, TIMES_DCMTK, BETWEEN_THEM)],
-        )
-    ]
+    ours_receiving = storing(OURS, storescu, OurReceiver(loop, MAX_PDU), load, load.many)
+    ours_sending = storing(OURS, OurSender(loop), storescp, load, load.many, Side.SENDER)
+    theirs = (
+        storing(DCMTK, storescu, storescp, load, load.few),
+        storing(DCMTK, storescu, storescp, load, load.few, Side.SENDER),
+    )
+    targets = [AtLeast(OURS, TIMES_DCMTK, DCMTK)] if load is HELD else []
+    return (
+        Cell("stall", f"{load.name} from storescu", load.unit, [ours_receiving, theirs[0]], targets, cost=load.cost),
+        Cell("stall", f"{load.name} to storescp", load.unit, [ours_sending, theirs[1]], targets, cost=load.cost),
+    )

@@ -1,6 +1,7 @@
-"""A dicomio client that sends echoes or files over one association and prints how long that took, as JSON."""
+"""A dicomio client that sends echoes or files or opens associations, and prints how long that took, as JSON."""
 
 import argparse
+import asyncio
 import json
 import os
 import time
@@ -19,10 +20,27 @@ async def echo(address: str, count: int) -> dict[str, float]:
     """So many C-ECHOs, each after the answer to the one before."""
     async with dicomio.connect(address, contexts=[Verification]) as association:
         await association.echo()
-        started = time.perf_counter()
+        started, before = time.perf_counter(), time.process_time()
         for _ in range(count):
             await association.echo()
-        return {"seconds": time.perf_counter() - started}
+        return {"seconds": time.perf_counter() - started, "cpu": time.process_time() - before}
+
+
+async def associate(address: str, count: int, at_once: int) -> dict[str, float]:
+    """Opens and releases so many associations, so many at once."""
+
+    async def one() -> None:
+        async with dicomio.connect(address, contexts=[Verification]):
+            pass
+
+    async def some(share: int) -> None:
+        for _ in range(share):
+            await one()
+
+    await one()
+    started, before = time.perf_counter(), time.process_time()
+    await asyncio.gather(*(some(count // at_once) for _ in range(at_once)))
+    return {"seconds": time.perf_counter() - started, "cpu": time.process_time() - before}
 
 
 async def store(
@@ -33,13 +51,13 @@ async def store(
     context = tls.client_context(verify=False) if secure else None
     async with dicomio.Client(address, window=window, ssl=context, limits=limits) as client:
         await client.store(first)
-        started = time.perf_counter()
+        started, before = time.perf_counter(), time.process_time()
         outcomes = client.store_many(files)
         await outcomes
-        seconds = time.perf_counter() - started
+        spent = {"seconds": time.perf_counter() - started, "cpu": time.process_time() - before}
     if outcomes.failures:
         raise SystemExit(f"{len(outcomes.failures)} objects were not stored, the first: {outcomes.failures[0]}")
-    return {"seconds": seconds}
+    return spent
 
 
 def measuring_memory(work: Callable[[], dict[str, float]]) -> dict[str, float]:
@@ -58,6 +76,9 @@ def main() -> None:
     parser.add_argument("--loop", required=True)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("echo").add_argument("--count", type=int, required=True)
+    opening = commands.add_parser("associate")
+    opening.add_argument("--count", type=int, required=True)
+    opening.add_argument("--at-once", type=int, default=1)
     storing = commands.add_parser("store")
     storing.add_argument("--first", type=Path, required=True)
     storing.add_argument("--folder", type=Path, required=True)
@@ -68,6 +89,8 @@ def main() -> None:
     address = f"BENCH@127.0.0.1:{arguments.port}"
     if arguments.command == "echo":
         report = run(echo(address, arguments.count), arguments.loop)
+    elif arguments.command == "associate":
+        report = run(associate(address, arguments.count, arguments.at_once), arguments.loop)
     else:
         files = sorted(arguments.folder.iterdir())
         work = partial(store, address, arguments.first, files, arguments.window, arguments.tls, arguments.associations)

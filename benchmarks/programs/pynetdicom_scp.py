@@ -12,6 +12,7 @@ from typing import Any
 from pynetdicom import AE, AllStoragePresentationContexts, VerificationPresentationContexts, _config, evt
 
 SUCCESS = 0x0000
+MOST_ASSOCIATIONS = 1000
 
 
 def store_whole(event: Any, inbox: Path) -> int:
@@ -36,6 +37,7 @@ def main() -> None:
     _config.STORE_RECV_CHUNKED_DATASET = arguments.chunked
     entity = AE(ae_title="BENCH")
     entity.maximum_pdu_size = arguments.max_pdu
+    entity.maximum_associations = MOST_ASSOCIATIONS
     entity.supported_contexts = AllStoragePresentationContexts + VerificationPresentationContexts
     handler = store_chunked if arguments.chunked else store_whole
     server: Any = entity.start_server(
