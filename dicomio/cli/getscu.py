@@ -67,8 +67,6 @@ class GetSCU:
     async def keep(self, request: StoreRequest) -> None:
         """Writes one object to its file; one that cannot be had is a failure, and the others go on."""
         try:
-            path = await request.save(self.directory)
+            await self.reporter.save(request, self.directory)
         except Refused as error:
             logger.warning("%r: %s", request, error)
-        else:
-            self.reporter.keep(request, path)

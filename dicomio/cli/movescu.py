@@ -127,12 +127,11 @@ class Inbox:
     async def store(self, request: StoreRequest) -> None:
         """Writes one object to its file."""
         try:
-            path = await request.save(self.directory)
+            await self.reporter.save(request, self.directory)
         except OSError as error:
             # The peer only hears that there was something.
             logger.warning("%s: %s", request.sop_instance_uid, error)
             raise
-        self.reporter.keep(request, path)
         self.count += 1
         self.arrived.set()
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dicomio import Address, Progress, Retrieval, Status, StoreRequest
+from dicomio.cli.naming import NAMINGS
 from dicomio.cli.output import Bar, Output
 from dicomio.cli.scu import peer_of
 
@@ -28,6 +29,16 @@ class Reporter:
         self.output = output
         self.operation = operation
         self.peer: Address = peer_of(args)
+        self.naming = NAMINGS["instance"]()
+
+    async def save(self, request: StoreRequest, directory: Path) -> None:
+        """Writes an object to its file, named as in the classic toolkit.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        name = self.naming(request.sop_class_uid, request.sop_instance_uid)
+        self.keep(request, await request.save(directory / name))
 
     def advance(self, progress: Progress, bar: Bar) -> None:
         """Shows how far it has got."""

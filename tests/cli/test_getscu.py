@@ -40,6 +40,11 @@ def study(sample: Sample) -> list[Path]:
     return [sample(name) for name in NAMES]
 
 
+def names(study: Sequence[Path]) -> list[str]:
+    """What the files of the objects of a study are called, as in the classic toolkit."""
+    return [f"{prefix}.{uid}" for prefix, uid in zip(("CT", "MR", "SC"), uids(study), strict=False)]
+
+
 def uids(paths: Sequence[Path]) -> list[str]:
     """Their SOP Instance UIDs."""
     return [Instance.open(path).sop_instance_uid for path in paths]
@@ -93,9 +98,9 @@ def ask(tool: Tool, app: Application, *words: object) -> Ran:
 def test_objects_are_files(tool: Tool, study: list[Path], tmp_path: Path) -> None:
     archive = Archive(lambda request: study, study)
     assert ask(tool, archive.app, *KEYS, "-od", tmp_path / "in" / "box", "+B") == (0, "", "")
-    for path in study:
+    for path, name in zip(study, names(study), strict=True):
         sent = Instance.open(path)
-        stored = Instance.open(tmp_path / "in" / "box" / f"{sent.sop_instance_uid}.dcm")
+        stored = Instance.open(tmp_path / "in" / "box" / name)
         assert stored.dataset() == sent.dataset()
         if sent.transfer_syntax != ImplicitVRLittleEndian:
             assert (stored.read(), stored.transfer_syntax) == (sent.read(), sent.transfer_syntax)
@@ -120,7 +125,7 @@ def test_peer_that_does_not_know_the_sop_classes(tool: Tool, sample: Sample, tmp
 def test_current_directory(tool: Tool, study: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert ask(tool, Archive(lambda request: study[:1], study).app, *KEYS).code == 0
-    assert [path.name for path in tmp_path.iterdir()] == [f"{uids(study)[0]}.dcm"]
+    assert [path.name for path in tmp_path.iterdir()] == names(study)[:1]
 
 
 def test_query_models(tool: Tool, tmp_path: Path) -> None:
@@ -208,13 +213,13 @@ def test_objects_that_are_empty(tool: Tool, study: list[Path], tmp_path: Path) -
 
 def test_objects_that_cannot_be_written(tool: Tool, study: list[Path], tmp_path: Path) -> None:
     """That there is no room ends it."""
-    blocked = tmp_path / f"{uids(study)[1]}.dcm"
+    blocked = tmp_path / names(study)[1] / f"{uids(study)[1]}.dcm"
     (blocked / "below").mkdir(parents=True)
     archive = Archive(lambda request: study, study)
     code, out, err = ask(tool, archive.app, *KEYS, "-od", tmp_path)
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert str(blocked) in err
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(f"{uid}.dcm" for uid in uids(study)[:2])
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names(study)[:2])
     assert {type(error) for error in archive.ended} == {AssociationReleased}
 
 

@@ -42,6 +42,11 @@ def study(sample: Sample) -> list[Path]:
     return [sample(name) for name in NAMES]
 
 
+def names(study: Sequence[Path]) -> list[str]:
+    """What the files of the objects of a study are called, as in the classic toolkit."""
+    return [f"{prefix}.{uid}" for prefix, uid in zip(("CT", "MR", "SC"), uids(study), strict=False)]
+
+
 def uids(paths: Sequence[Path]) -> list[str]:
     """Their SOP Instance UIDs."""
     return [Instance.open(path).sop_instance_uid for path in paths]
@@ -239,9 +244,9 @@ def receive(tool: Tool, handler: Callable[[RetrieveRequest], Any], *words: objec
 
 def test_objects_come_to_us(tool: Tool, study: list[Path], tmp_path: Path) -> None:
     assert receive(tool, lambda request: study, "-od", tmp_path / "in" / "box", "+B") == (0, "", "")
-    for path in study:
+    for path, name in zip(study, names(study), strict=True):
         sent = Instance.open(path)
-        stored = Instance.open(tmp_path / "in" / "box" / f"{sent.sop_instance_uid}.dcm")
+        stored = Instance.open(tmp_path / "in" / "box" / name)
         assert (stored.read(), stored.transfer_syntax) == (sent.read(), sent.transfer_syntax)
     assert len(list((tmp_path / "in" / "box").iterdir())) == 3
 
@@ -251,7 +256,7 @@ def test_objects_come_to_the_current_directory(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert receive(tool, lambda request: study[:1]).code == 0
-    assert [path.name for path in tmp_path.iterdir()] == [f"{uids(study)[0]}.dcm"]
+    assert [path.name for path in tmp_path.iterdir()] == names(study)[:1]
 
 
 def test_objects_as_json_lines(tool: Tool, study: list[Path], tmp_path: Path) -> None:
@@ -281,14 +286,14 @@ def test_directory_that_cannot_be_made(tool: Tool, tmp_path: Path) -> None:
 
 
 def test_objects_that_cannot_be_written(tool: Tool, study: list[Path], tmp_path: Path) -> None:
-    # a directory of that name is in the way
-    (tmp_path / f"{uids(study)[1]}.dcm" / "below").mkdir(parents=True)
+    # directories of that name, and within it, are in the way
+    (tmp_path / names(study)[1] / f"{uids(study)[1]}.dcm" / "below").mkdir(parents=True)
     code, out, err = receive(tool, lambda request: study, "-od", tmp_path)
     assert (code, out) == (1, f"failed: {uids(study)[1]}\n")
     warning, reason = err.splitlines()
     assert warning.startswith(f"warning: {uids(study)[1]}: ")
     assert reason.endswith(": 2 completed, 1 failed")
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(f"{uid}.dcm" for uid in uids(study))
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names(study))
 
 
 def late(send: Callable[[], Any]) -> Callable[[RetrieveRequest], int]:
