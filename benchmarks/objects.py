@@ -18,6 +18,10 @@ UID_ROOT: Final = 0xD1C0 << 112
 
 PIECE: Final = 1 << 20
 LONGEST: Final = 0xFFFF_FFFE
+PIXEL_DATA: Final = (0x7FE0, 0x0010)
+# Private data elements (gggg,1000) to (gggg,10FF) belong to who reserved (gggg,0010) (PS3.5 7.8.1).
+PRIVATE_GROUP: Final = 0x0029
+PRIVATE_BLOCK: Final = 0x1000
 # Pixel data of the object that each sender sends before the clock runs, bytes.
 SMALL: Final = 4096
 # Preamble, prefix, and the group length element of the file meta information (PS3.10 7.1).
@@ -93,11 +97,13 @@ def element_header(group: int, number: int, vr: str, length: int) -> bytes:
 def write_object(path: Path, sop_instance_uid: str, size: int) -> None:
     """Writes a file with a secondary capture of so much pixel data, a piece at a time.
 
+    What does not fit into one data element comes before, in private ones.
+
     Raises:
-        ValueError: no data element can be so long.
+        ValueError: the size is odd.
     """
-    if size > LONGEST or size % 2:
-        raise ValueError(f"pixel data has an even length of at most {LONGEST} bytes, not {size}")
+    if size % 2:
+        raise ValueError(f"data elements have an even length, not {size}")
     meta = b"".join(
         (
             element(0x0002, 0x0001, "OB", b"\0\1"),
@@ -110,9 +116,10 @@ def write_object(path: Path, sop_instance_uid: str, size: int) -> None:
     with path.open("wb") as file:
         file.write(bytes(128) + b"DICM" + element(0x0002, 0x0000, "UL", struct.pack("<I", len(meta))) + meta)
         file.write(description(sop_instance_uid))
-        file.write(element_header(0x7FE0, 0x0010, "OW", size))
-        for piece in pixels(size):
-            file.write(piece)
+        for tag, length in parts(size):
+            file.write(element_header(*tag, "OW", length))
+            for piece in pixels(length):
+                file.write(piece)
 
 
 def description(sop_instance_uid: str) -> bytes:
@@ -128,8 +135,19 @@ def description(sop_instance_uid: str) -> bytes:
             element(0x0020, 0x000E, "UI", uid(1 << 41).encode()),
             element(0x0020, 0x0013, "IS", b"1"),
             element(0x0028, 0x0100, "US", struct.pack("<H", 16)),
+            element(PRIVATE_GROUP, PRIVATE_BLOCK >> 8, "LO", b"BENCH"),
         )
     )
+
+
+def parts(size: int) -> Iterator[tuple[tuple[int, int], int]]:
+    """The data elements that hold so much, by tag, and how much is in each."""
+    number = 0
+    while size > LONGEST:
+        number += 1
+        size -= LONGEST
+        yield (PRIVATE_GROUP, PRIVATE_BLOCK + number), LONGEST
+    yield PIXEL_DATA, size
 
 
 def pixels(size: int) -> Iterator[bytes]:

@@ -24,6 +24,7 @@ END: Final = "<!-- end of {} -->"
 DCMTK: Final = ("DCMTK", "dcmqrscp", "findscu")
 PYNETDICOM: Final = "pynetdicom"
 COLUMNS: Final = (OURS, "DCMTK", PYNETDICOM, "others")
+MISSING: Final = "-"
 # What stands before the length of PDUs, where cells differ in that alone.
 PDU: Final = ", PDU "
 NAMED: Final = ("machine", "Python", "DCMTK", "pynetdicom", "Orthanc", "uvloop")
@@ -61,8 +62,9 @@ def row(name: str, cells: Sequence[Mapping[str, Any]], value: str) -> list[str]:
     unit = cells[0]["unit" if value == "median" else "cost"]
     title = ", ".join(part for part in (name, f"PDU {' / '.join(lengths)}" if lengths[0] else "", unit) if part)
     columns = [[words(cell, column, value) for cell in cells] for column in COLUMNS]
-    parts = [" / ".join(column) if any(column) else "" for column in columns]
-    return [title, *parts, *([" / ".join(map(ratio, cells))] if value == "median" else [])]
+    if value == "median":
+        columns.append([ratio(cell) for cell in cells])
+    return [title, *(" / ".join(column) if set(column) != {MISSING} else "" for column in columns)]
 
 
 def words(cell: Mapping[str, Any], column: str, value: str) -> str:
@@ -73,7 +75,7 @@ def words(cell: Mapping[str, Any], column: str, value: str) -> str:
             continue
         label = name.removeprefix(column).strip(", ")
         found.append(f"{figures(series[value])} {label}".strip())
-    return ", ".join(found)
+    return ", ".join(found) or MISSING
 
 
 def column_of(name: str, cell: Mapping[str, Any]) -> str:
@@ -90,8 +92,8 @@ def ratio(cell: Mapping[str, Any]) -> str:
     medians = {name: series["median"] for name, series in cell["series"].items()}
     theirs = [median for name, median in medians.items() if name.startswith(DCMTK)]
     if not theirs or OURS not in medians or not cell["unit"].endswith("/s"):
-        return ""
-    return f"{figures(medians[OURS] / max(theirs))} ×"  # noqa: RUF001
+        return MISSING
+    return f"{figures(medians[OURS] / max(theirs))} x"
 
 
 def between(text: str, made: str, what: str) -> str:

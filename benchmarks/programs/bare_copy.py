@@ -13,6 +13,7 @@ import socket
 import sys
 import time
 from pathlib import Path
+from typing import cast
 
 from benchmarks.loops import LOOPS, run
 
@@ -30,15 +31,15 @@ class Receiver(asyncio.BufferedProtocol):
     """
 
     def __init__(self, target: Path, size: int, done: asyncio.Event) -> None:
-        self.file = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        self.file = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         self.left = size
         self.done = done
         self.buffer = memoryview(bytearray(PIECE))
         self.transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        # Those of uvloop are not derived from it.
+        self.transport = cast("asyncio.Transport", transport)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self.buffer
@@ -75,6 +76,7 @@ class Sender(asyncio.Protocol):
         self.done.set_result(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.may_write.set()
         if not self.done.done():
             self.done.set_exception(exc or ConnectionResetError())
 

@@ -1,0 +1,188 @@
+"""The benchmarks themselves, with a few small objects: peers take part, files are compared, tables are made."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import associations, echo
+from benchmarks.cells import OURS, AtLeast, Cell, Options, Values, Way, cpu_of
+from benchmarks.doubled import on_loops
+from benchmarks.loads import Load, Side, discarding, storing
+from benchmarks.objects import Corpus, verify
+from benchmarks.peers import DcmtkReceiver, DcmtkSender, OurReceiver, OurSender
+from benchmarks.processes import Failure
+from benchmarks.report import as_json
+from benchmarks.runner import CellResult, Group, run_cells
+from benchmarks.stage import Stage
+from benchmarks.store import both_ends, received
+from benchmarks.table import between, table
+from tests.interop.processes import require
+
+pytestmark = pytest.mark.interop
+
+TINY = Load("tiny", 64, 5, 5)
+MAX_PDU = 16_384
+
+Run = Callable[[Sequence[Cell]], list[CellResult]]
+
+
+@pytest.fixture
+def run_once(tmp_path: Path) -> Run:
+    """Runs cells in a directory that is empty again afterwards."""
+
+    def run(cells: Sequence[Cell]) -> list[CellResult]:
+        results = run_cells([Group(cells, tmp_path)], 1, 60, lambda text: None)
+        assert list(tmp_path.iterdir()) == []
+        return results
+
+    return run
+
+
+def constant(name: str, values: Mapping[str, float]) -> Way:
+    """A way that always gives the same values."""
+    return Way([name], lambda stage: values)
+
+
+def as_run(results: Sequence[CellResult]) -> Any:
+    return json.loads(as_json(results, {"machine": "here"}))
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_stores_are_measured_in_both_directions(loop: str, run_once: Run) -> None:
+    require("dcmtk")
+    ours = OurReceiver(loop, MAX_PDU)
+    keeper, ignorer = DcmtkReceiver("dcmrecv", MAX_PDU), DcmtkReceiver("dcmrecv", MAX_PDU, keeps=False)
+    ways = [
+        storing(OURS, OurSender(loop), ours, TINY, TINY.many, Side.BOTH),
+        storing("DCMTK", DcmtkSender(), ours, Load("small", 4096, 50, 50), 50),
+        discarding("to dcmrecv", OurSender(loop), ignorer, keeper, TINY, TINY.many),
+    ]
+    (result,) = run_once([Cell("store", "tiny", TINY.unit, ways, cost=TINY.cost)])
+    assert result.problems == {}
+    assert set(result.medians) == {name for way in ways for name in (way.names[0], cpu_of(way.names[0]))}
+    assert all(median > 0 for median in result.medians.values())
+
+
+@pytest.mark.parametrize("peer", ["pynetdicom", "Orthanc", "dcmjs-dimse, discarding"])
+def test_other_servers_take_part(peer: str, run_once: Run) -> None:
+    require("dcmtk")
+    require(peer.split("-")[0].lower())
+    cell = received(Load("4 KiB", 4096, 30, 30), MAX_PDU, "asyncio", "store")
+    ways = [way for way in cell.ways if way.names == [peer]]
+    (result,) = run_once([Cell("store", "tiny", cell.unit, ways)])
+    assert result.problems == {}
+    assert result.medians[peer] > 0
+
+
+def test_associations_are_opened_at_once(run_once: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    require("dcmtk")
+    monkeypatch.setattr(associations, "MANY", 100)
+    monkeypatch.setattr(associations, "SOME", 20)
+    cell = associations.opened("asyncio", 10)
+    ways = [way for way in cell.ways if way.names[0] in (OURS, associations.SINGLE, associations.FORK)]
+    (result,) = run_once([Cell("associations", "few", cell.unit, ways)])
+    assert result.problems == {}
+    assert all(median > 0 for median in result.medians.values())
+
+
+def test_crowd_is_served(run_once: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"CROWD": 5, "ECHOES": 2, "STORES": 2, "SIZE": 1000}.items():
+        monkeypatch.setattr(associations, name, value)
+    done, evenly = associations.crowd_cells(Options("asyncio", ()))
+    results = run_once([Cell(done.topic, done.name, done.unit, done.ways[:1]), evenly])
+    assert [result.problems for result in results] == [{}, {}]
+    assert results[1].medians["slowest"] >= results[1].medians["median"] > 0
+
+
+def test_copy_without_dicom_is_that_of_the_file(run_once: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.store.LARGEST", Load("tiny", 3_000_000, 1, 1, by_bytes=True))
+    (result,) = run_once(both_ends(Options("asyncio", ()))[:1])
+    assert result.problems == {}
+    assert set(result.series) == {OURS, cpu_of(OURS), "bare asyncio"}
+
+
+def test_echoes_are_timed_on_both_event_loops(run_once: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(echo, "MANY", 50)
+    (cell,) = on_loops(lambda options: [echo.both(options.loop)], Options("uvloop", ()), ["uvloop", "asyncio"])
+    (result,) = run_once([Cell("echo", cell.name, cell.unit, cell.ways[:2])])
+    assert result.problems == {}
+    names = [OURS, "dicomio, asyncio"]
+    assert set(result.medians) == {*names, *map(cpu_of, names)}
+
+
+def test_object_that_was_changed_is_found(tmp_path: Path) -> None:
+    corpus, inbox = Corpus.make(tmp_path / "corpus", 64, 2), tmp_path / "inbox"
+    inbox.mkdir()
+    for uid, path in corpus.files.items():
+        (inbox / uid).write_bytes(path.read_bytes())
+    (inbox / uid).write_bytes(path.read_bytes()[:-1] + b"?")
+    with pytest.raises(Failure, match="is not what was sent"):
+        verify(corpus, inbox)
+
+
+def test_object_beyond_four_gibibytes_has_several_elements(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.objects.LONGEST", 1000)
+    corpus = Corpus.make(tmp_path / "corpus", 2500, 1)
+    (path,) = corpus.files.values()
+    assert corpus.bytes < path.stat().st_size < corpus.bytes + 1000
+
+
+def test_way_that_fails_has_no_number(run_once: Run) -> None:
+    def fail(stage: Stage) -> Values:
+        raise Failure("no luck")
+
+    target = AtLeast(OURS, 1, "peer")
+    (result,) = run_once([Cell("some", "cell", "things/s", [constant(OURS, {OURS: 1}), Way(["peer"], fail)], [target])])
+    assert result.problems == {"peer": "no luck"}
+    assert result.medians == {OURS: 1}
+    assert not result.reached
+
+
+def test_objects_for_which_there_is_no_room_are_not_made(tmp_path: Path) -> None:
+    with Stage(tmp_path) as stage, pytest.raises(Failure, match="too little"):
+        stage.corpus(1 << 60, 1)
+
+
+def test_table_puts_lengths_of_pdus_on_one_line(run_once: Run) -> None:
+    cells = [
+        Cell(
+            "store",
+            f"4 KiB to SCP, PDU {pdu}",
+            "objects/s",
+            [
+                constant(OURS, {OURS: speed, cpu_of(OURS): 0.5}),
+                constant("DCMTK storescp", {"DCMTK storescp": 1000}),
+                constant("Orthanc", {"Orthanc": 200}),
+            ],
+            cost="s/1,000 objects",
+        )
+        for pdu, speed in (("16,384", 2000), ("131,072", 3000))
+    ]
+    run = as_run(run_once(cells))
+    head, _, line = table(run).splitlines()[2:]
+    assert head == "|  | dicomio | DCMTK | pynetdicom | others | dicomio ÷ DCMTK |"
+    assert [column.strip() for column in line.split("|")][1:-1] == [
+        "4 KiB to SCP, PDU 16,384 / 131,072, objects/s",
+        "2,000 / 3,000",
+        "1,000 storescp / 1,000 storescp",
+        "",
+        "200 Orthanc / 200 Orthanc",
+        "2.00 x / 3.00 x",
+    ]
+    assert table(run, value="cpu").splitlines()[-1] == (
+        "| 4 KiB to SCP, PDU 16,384 / 131,072, s/1,000 objects | 0.50 / 0.50 |  |  |  |"
+    )
+    assert len(table(run, topics=["echo"]).splitlines()) == 4
+
+
+@pytest.mark.parametrize("what", ["figures", "processor times"])
+def test_table_takes_the_place_of_the_one_before(what: str) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "performance.md").read_text()
+    changed = between(page, "NEW", what)
+    assert changed.count("NEW") == 1
+    assert between(changed, "NEW", what) == changed
+    with pytest.raises(ValueError, match="are not there"):
+        between("without", "NEW", what)
