@@ -16,6 +16,8 @@ from dicomio.captures import (
     Event,
     Extractor,
     LiveCapture,
+    Noted,
+    Opened,
     all_of,
     event_record,
     lines_of,
@@ -53,6 +55,7 @@ class Dissection:
         shows = [shown(element_lines)] if args.data_sets else []
         self.dissector = Dissector(ports=frozenset(args.port or ()), sink=all_of([*makers, *shows]))
         self.closed = 0
+        self.told = 0
 
     def run(self) -> int:
         """Reads all there is; returns the exit code."""
@@ -99,7 +102,20 @@ class Dissection:
             if self.output.json:
                 self.output.result("", event_record(event))
             else:
-                self.output.paragraph(lines_of(event, every_pdu=self.args.pdus))
+                self.output.paragraph(self.lines(event))
+
+    def lines(self, event: Event) -> Iterator[str]:
+        """The lines of an event, after one that says of which association, where the last were of another one."""
+        lines = lines_of(event, every_pdu=self.args.pdus)
+        if isinstance(event, Noted):
+            yield from lines
+            return
+        number = event.association.number
+        for line in lines:
+            if number != self.told and not isinstance(event, Opened):
+                yield f"association {number}, continued:"
+            self.told = number
+            yield line
 
 
 def element_lines(ds: Dataset) -> Iterator[str]:

@@ -14,7 +14,7 @@ from dicomio.datasets import decode, encode
 from dicomio.sop import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from dicomio.wire.commands import encode as encode_command
 from dicomio.wire.pdata import pack_message
-from tests.captures.conversation import DATA, STORE_RQ, TURNS, capture_of, packets_of, pcap
+from tests.captures.conversation import CLIENT, DATA, STORE_RQ, TURNS, capture_of, packets_of, pcap
 
 from .conftest import Tool
 
@@ -36,6 +36,21 @@ def test_lines(tool: Tool, capture: Path) -> None:
     assert lines[-2].endswith("released; the connection was closed")
     assert "P-DATA-TF, " not in out
     assert "P-DATA-TF, 1006 bytes" in tool("dissect", capture, "--pdus").out
+
+
+def test_associations_that_are_open_at_once_are_told_apart(tool: Tool, tmp_path: Path) -> None:
+    first, second = (packets_of(capture_of(TURNS, client)) for client in (CLIENT, endpoint("10.0.0.3", 50_105)))
+    path = tmp_path / "both.pcap"
+    path.write_bytes(pcap([packet for pair in zip(first, second, strict=True) for packet in pair]))
+    number, told = 0, dict[int, list[str]]()
+    for line in tool("dissect", path).out.splitlines():
+        if line.startswith("association "):
+            number = int(line.split()[1].rstrip(":,"))
+        if not line.endswith("continued:"):
+            told.setdefault(number, []).append(line)
+    assert told.keys() == {1, 2}
+    assert "10.0.0.3:50105" in told[2][0]
+    assert told[1][1:] == told[2][1:]
 
 
 def test_json_lines(tool: Tool, capture: Path) -> None:
