@@ -57,7 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def overview() -> str:
     """What `dicomio --help` prints."""
-    tools = "".join(f"  {tool.name:<10} {tool.meaning}\n" for tool in TOOLS)
+    width = max(len(tool.name) for tool in TOOLS)
+    tools = "".join(f"  {tool.name:<{width}} {tool.meaning}\n" for tool in TOOLS)
     return f"usage: dicomio TOOL ...\n\nDICOM networking.\n\n{tools}\n`dicomio TOOL --help` tells more.\n"
 
 
@@ -96,8 +97,11 @@ def guarded(func: Run, args: Namespace, output: Output) -> int:
         # Whoever read our results has gone; Python would say so once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return REFUSED
-    except (DicomError, OSError) as error:
+    except DicomError as error:
         output.error(str(error))
+        return REFUSED
+    except OSError as error:
+        output.error(f"{error.filename}: {error.strerror}" if error.filename else str(error))
         return REFUSED
     except Exception as error:
         output.error(f"internal error: {type(error).__name__}: {error}", error)

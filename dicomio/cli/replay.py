@@ -3,6 +3,7 @@
 import asyncio
 from argparse import Namespace
 
+from dicomio import DicomError
 from dicomio.captures import Replay
 from dicomio.cli.capturing import listen_host, run_until_signal, tell_port
 from dicomio.cli.errors import UsageError
@@ -25,9 +26,13 @@ async def play(args: Namespace, output: Output) -> list[str]:
     """Plays all there is; returns the differences."""
     replay = await asyncio.to_thread(Replay.load, args.file, timing=args.timing, patience=args.timeout)
     if args.to is not None:
-        return await replay.request(*args.to)
-    host = listen_host(args, args.port)
-    async with replay.acceptor(host, args.port) as acceptor:
-        tell_port(host, acceptor.port, output)
+        host, port = args.to
+        try:
+            return await replay.request(host, port)
+        except OSError as error:
+            raise DicomError(f"{host}:{port}: {error.strerror or error}") from error
+    listen = listen_host(args, args.port)
+    async with replay.acceptor(listen, args.port) as acceptor:
+        tell_port(listen, acceptor.port, output)
         await acceptor.wait_played()
     return acceptor.differences

@@ -79,7 +79,8 @@ def password_of(args: Namespace) -> str | None:
 def why(error: OSError) -> str:
     """What is wrong with a file."""
     if isinstance(error, ssl.SSLError):
-        return error.reason or "a certificate or key cannot be used"
+        files, _, _ = (error.strerror or "").partition(": [")
+        return f"{files}: {error.reason or 'nothing that can be used, or the password is wrong'}"
     return f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
 
 

@@ -226,6 +226,7 @@ def raising(error: BaseException) -> Callable[[object], Run]:
         (asyncio.CancelledError(), 130, "interrupted"),
         (RuntimeError("a\nmistake"), 1, "internal error: RuntimeError: a mistake"),
         (OSError(5, "Input/output error"), 1, "[Errno 5] Input/output error"),
+        (FileNotFoundError(2, "No such file or directory", "a.pcap"), 1, "a.pcap: No such file or directory"),
     ],
 )
 def test_whatever_is_raised_is_one_line(

@@ -80,6 +80,8 @@ def test_misuse(tool: Tool, words: tuple[object, ...], reason: str) -> None:
 def test_nobody_to_replay_to(tool: Tool, receiver: Receive, tmp_path: Path) -> None:
     path = tmp_path / "record.pcapng"
     recorded(tool, receiver, path)
-    code, out, err = tool("replay", path, "--to", "127.0.0.1", free_port())
+    port = free_port()
+    code, out, err = tool("replay", path, "--to", "127.0.0.1", port)
     assert (code, out) == (1, "")
+    assert err.startswith(f"dicomio replay: 127.0.0.1:{port}: ")
     assert "refused" in err or "Connect call failed" in err

@@ -220,7 +220,8 @@ def test_keys_with_passwords(tool: Tool, trust: Trust, archive: int, locked: Cer
     for wrong in (("+pw", "other"), ("-pw",)):
         code, out, err = echo(tool, archive, *words, *wrong)
         assert (code, out, err.count("\n")) == (2, "", 1)
-        assert err.startswith("dicomio echoscu: TLS: ")
+        assert err.startswith(f"dicomio echoscu: TLS: {locked.certificate}, {locked.key}: ")
+        assert "the password is wrong" in err
 
 
 def test_keys_without_a_password(tool: Tool, trust: Trust, archive: int) -> None:
