@@ -45,7 +45,7 @@ OPTIONS: Final = (
     Option(("-h", "--help"), "print this help and exit", ALL, GENERAL, action="help"),
     Option(("--version",), "print the version and exit", ALL, GENERAL, action="version"),
     Option(("-v", "--verbose"), "tell what is done", ALL, GENERAL, name="log_level", const="info"),
-    Option(("-d", "--debug"), "tell everything", ALL, GENERAL, name="log_level", const="debug"),
+    Option(("-d", "--debug"), "as -v, and where errors come from", ALL, GENERAL, name="log_level", const="debug"),
     Option(("-q", "--quiet"), "tell neither warnings nor errors", ALL, GENERAL, name="log_level", const="quiet"),
     Option(
         ("-ll", "--log-level"),
