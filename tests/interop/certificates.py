@@ -9,6 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
     Encoding,
     NoEncryption,
     PrivateFormat,
@@ -79,6 +80,14 @@ class Authority:
         )
         private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         return self._written(holder, certificate.public_bytes(Encoding.PEM), private)
+
+    def locked(self, certified: Certificate, password: str) -> Path:
+        """Write the private key of somebody once more, encrypted."""
+        key = load_pem_private_key(certified.key.read_bytes(), None)
+        path = certified.key.with_suffix(".locked")
+        encryption = BestAvailableEncryption(password.encode())
+        path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption))
+        return path
 
     def revoke(self, *revoked: Certificate) -> Path:
         """Write a revocation list with these certificates."""
