@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from benchmarks.cells import OURS, Below, Cell, Options, Values, Way
-from benchmarks.others import DcmjsReceiver, OrthancReceiver
+from benchmarks.others import DcmjsReceiver
 from benchmarks.peers import DcmtkReceiver, OurReceiver, Receiver
 from benchmarks.proc import PROC, cpu_seconds, family_kib, rss_kib
 from benchmarks.processes import Failure, start_module
@@ -59,7 +59,6 @@ def memory(options: Options, count: int) -> Cell:
     if count == ASSOCIATIONS:
         ways += [
             way("DCMTK storescp --fork", DcmtkReceiver("storescp", MAX_PDU, fork=True), growth(FEW)),
-            way("Orthanc", OrthancReceiver(MAX_PDU), growth(count)),
             way("dcmjs-dimse", DcmjsReceiver(), growth(count)),
         ]
     targets = [Below(OURS, MEMORY_LIMIT_KIB)]
