@@ -159,7 +159,8 @@ class Admission:
     def __init__(self, supported: Callable[[str], Supported | None], access: Access, window: int) -> None:
         self.supported = supported
         self.access = access
-        checked_window(window)
+        if not isinstance(checked_window(window), int):
+            raise TypeError(f"window is {window!r}; an application has one number for both directions")
         self.window = window
         self.hooks: list[Hook] = []
         self.authenticate: Hook | None = None

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 from dicomio import sop, suboperations
 from dicomio.admission import Access, Admission, Proposal
 from dicomio.association import Association
-from dicomio.calling import awaitable
+from dicomio.calling import awaitable, checked_handler
 from dicomio.config import Address, Limits, PresentationContext, Role, Timeout, checked_ae_title, checked_uid
 from dicomio.conformance import conformance_statement
 from dicomio.errors import AssociationRejected, AssociationReleased, Refused, StatusError
@@ -139,6 +139,9 @@ class Application:
 
         Args:
             models: for these query models, or UIDs of private SOP classes.
+
+        Raises:
+            ValueError: a model has no C-FIND, or a text is not a UID.
         """
         uids = [sop_class_of(model, "C-FIND") for model in models]
         return self.registrar(CommandField.C_FIND_RQ, uids, query.performer)
@@ -262,6 +265,7 @@ class Application:
             raise TypeError(f"a handler for {CommandField(field).name} needs to be told for what it is")
 
         def register(func: F) -> F:
+            checked_handler(func)
             handlers = self.handlers.setdefault(field, {})
             for uid in uids:
                 if uid in handlers:
@@ -273,6 +277,7 @@ class Application:
 
     def unknown(self, func: F) -> F:
         """Registers a handler for requests that no other takes; by default they get Unrecognized Operation."""
+        checked_handler(func)
         self.unknown_handler = awaitable(func)
         return func
 

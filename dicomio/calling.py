@@ -7,7 +7,7 @@ from typing import Any, ParamSpec
 
 import anyio.to_thread
 
-__all__ = ["awaitable", "call"]
+__all__ = ["awaitable", "call", "checked_handler"]
 
 P = ParamSpec("P")
 
@@ -29,6 +29,26 @@ async def call(func: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> 
     result = await anyio.to_thread.run_sync(partial(func, *args, **kwargs))
     # What looks like a plain function may be a wrapper around an async one.
     return await result if inspect.isawaitable(result) else result
+
+
+def checked_handler(func: Callable[..., Any], what: str = "a request") -> None:
+    """Looks whether a function can be called with one argument, which is all that a handler gets.
+
+    Raises:
+        TypeError: it cannot.
+    """
+    if not callable(func):
+        raise TypeError(f"{func!r} is given where a handler is expected, a function that gets {what}")
+    try:
+        signature = inspect.signature(func)
+    except ValueError:
+        # There are functions written in C that do not tell.
+        return
+    try:
+        signature.bind(what)
+    except TypeError as error:
+        name = getattr(func, "__qualname__", repr(func))
+        raise TypeError(f"{name}{signature} cannot be a handler: it is called with {what} and nothing else") from error
 
 
 def awaitable(func: Callable[P, Any]) -> Callable[P, Awaitable[Any]]:

@@ -32,6 +32,7 @@ from dicomio.services.retrieve import Retrieval, RetrieveOperation
 from dicomio.services.storage import Priority, Source, StoreOptions
 from dicomio.services.user import ServiceUser
 from dicomio.sop import STUDY_ROOT, QueryModel
+from dicomio.tls import checked_context
 from dicomio.transfer import Outcomes, StoreMany
 from dicomio.wire.items import CommonExtendedNegotiation
 
@@ -79,6 +80,7 @@ class Client(ServiceUser):
         extended: Mapping[str, bytes | Extension] | None = None,
         common_extended: Sequence[CommonExtendedNegotiation] = (),
     ) -> None:
+        checked_context(ssl, "client_context")
         self.window = checked_window(window) if window is not None else None
         self.identity = identity
         self.roles = {checked_uid(uid): role for uid, role in (roles or {}).items()}

@@ -60,8 +60,12 @@ def checked_ae_title(text: str) -> str:
     return text
 
 
-def checked_uid(text: str) -> str:
+def checked_uid(text: str, hint: str = "the names of SOP classes are constants of dicomio.sop") -> str:
     """The text, if it is a UID.
+
+    Args:
+        text: what may be one.
+        hint: where to find what may have been meant.
 
     Raises:
         TypeError: it is no text: a decorator was used without its parentheses, most likely.
@@ -70,7 +74,7 @@ def checked_uid(text: str) -> str:
     if not isinstance(text, str):
         raise TypeError(f"{text!r} is given where a UID is expected; are the parentheses of a decorator missing?")
     if UID.fullmatch(text) is None:
-        raise ValueError(f"{text!r} is not a UID; the names of SOP classes are constants of dicomio.sop")
+        raise ValueError(f"{text!r} is not a UID; {hint}")
     return text
 
 
@@ -81,13 +85,22 @@ def checked_window(window: Any) -> int | tuple[int, int]:
         window: operations that may be outstanding, 0 for any number; or two of these, one for each direction.
 
     Raises:
+        TypeError: it is not made of integers.
         ValueError: it cannot.
     """
     numbers = window if isinstance(window, list | tuple) else [window]
+    words = f"window is {window!r}; it must be a number from 0 to {WIDEST_WINDOW}, or two of them"
     # True is an integer too.
-    if len(numbers) not in (1, 2) or not all(type(each) is int and 0 <= each <= WIDEST_WINDOW for each in numbers):
-        raise ValueError(f"window is {window!r}; it must be a number from 0 to {WIDEST_WINDOW}, or two of them")
+    if not all(type(each) is int for each in numbers):
+        raise TypeError(words)
+    if len(numbers) not in (1, 2) or not all(0 <= each <= WIDEST_WINDOW for each in numbers):
+        raise ValueError(words)
     return window if isinstance(window, int) else (numbers[0], numbers[-1])
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a number or missing; True is an integer too, but not meant as one."""
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
 def ip_of(host: str) -> IPv4Address | IPv6Address | None:
@@ -196,6 +209,7 @@ class Timeout:
         pool: waiting for a free association of a client.
 
     Raises:
+        TypeError: when a deadline is not a number.
         ValueError: when a deadline is negative.
     """
 
@@ -235,10 +249,12 @@ class Timeout:
             "cancel": cancel,
             "shutdown": shutdown,
         }
-        seconds = {name: default if value == NOT_GIVEN else value for name, value in given.items()}
-        seconds |= {"default": default, "response": response, "idle": idle, "pool": pool}
+        seconds = {"default": default, "response": response, "idle": idle, "pool": pool}
+        seconds |= {name: default if value == NOT_GIVEN else value for name, value in given.items()}
         for name, value in seconds.items():
-            # Written so that what is not a number at all is refused too.
+            if not is_number(value):
+                raise TypeError(f"Timeout.{name} is {value!r}; it must be a number of seconds, or None")
+            # Written so that NaN is refused too.
             if value is not None and not value >= 0:
                 raise ValueError(f"Timeout.{name} is {value}; it must be a number of seconds, or None")
             object.__setattr__(self, name, value)
@@ -268,6 +284,7 @@ class Limits:
         inflate_ratio: how many times larger than it arrived a deflated data set may get.
 
     Raises:
+        TypeError: when a limit is not a number.
         ValueError: when a limit would let nothing through, or the protocol cannot express it.
     """
 
@@ -285,6 +302,9 @@ class Limits:
     inflate_ratio: int = 200
 
     def __post_init__(self) -> None:
+        for name in self.__slots__:
+            if not is_number(getattr(self, name)):
+                raise TypeError(f"Limits.{name} is {getattr(self, name)!r}; it must be a number")
         if self.max_pdu != 0 and self.max_pdu < 4096:
             raise ValueError(f"Limits.max_pdu is {self.max_pdu}; it must be 0 (any length) or at least 4096")
         if self.max_pdu > 0xFFFFFFFF:

@@ -38,6 +38,7 @@ from dicomio.protocol import UpperLayerProtocol, set_socket_options
 from dicomio.services.reply import answer
 from dicomio.session import UpperLayer
 from dicomio.status import Status
+from dicomio.tls import checked_context
 from dicomio.wire.items import CommonExtendedNegotiation
 
 __all__ = ["USUAL", "Locate", "Serves", "connect", "proposals"]
@@ -159,6 +160,7 @@ class connect:  # used like a function
         common_extended: Sequence[CommonExtendedNegotiation] = (),
         locate: Locate | None = None,
     ) -> None:
+        checked_context(ssl, "client_context")
         self.locate = locate
         self.destination = address if isinstance(address, str) else ""
         self.contexts = proposals(contexts, roles)

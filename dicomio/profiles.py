@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from dicomio.config import Address, Limits, Timeout, checked_ae_title, checked_window
-from dicomio.tls import Profile, client_context
+from dicomio.tls import Profile, checked_context, client_context
 
 __all__ = ["Peer", "load_peers"]
 
@@ -52,6 +52,10 @@ class Peer:
         role_selection: whether it is asked for roles (PS3.7 D.3.3.4); where it is not, it is expected to take them.
             Some peers are disturbed by being asked.
         ssl: a TLS context; without it connections are plain.
+
+    Raises:
+        TypeError: one of these is not of the kind that is wanted.
+        ValueError: a title is none, or a number is out of bounds.
     """
 
     address: Address
@@ -64,6 +68,19 @@ class Peer:
     role_selection: bool = True
     ssl: openssl.SSLContext | None = None
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.address, Address):
+            raise TypeError(f"address is {self.address!r}; dicomio.Address.parse makes an address of a text")
+        if self.ae_title is not None:
+            checked_ae_title(self.ae_title)
+        if self.window is not None:
+            checked_window(self.window)
+        if not isinstance(self.timeout, Timeout):
+            raise TypeError(f"timeout is {self.timeout!r}; a dicomio.Timeout is expected")
+        checked_context(self.ssl, "client_context")
+        # Has them looked at.
+        self.limits()
+
     @classmethod
     def from_table(cls, table: Mapping[str, Any], directory: Path) -> Self:
         """Reads one table of a TOML file.
@@ -73,6 +90,7 @@ class Peer:
             directory: where the files are that it names without a directory.
 
         Raises:
+            TypeError: a value is not of the kind that is wanted.
             ValueError: a name is not known, or a value does not suit it.
             OSError: a certificate or key cannot be read.
         """
@@ -87,8 +105,6 @@ class Peer:
             if name in values and type(values[name]) is not kind:
                 raise ValueError(f"{name} is {values[name]!r}; {kind.__name__} is expected")
         values["address"] = Address.parse(values["address"])
-        if "ae_title" in values:
-            checked_ae_title(values["ae_title"])
         if "window" in values:
             values["window"] = checked_window(values["window"])
         if "timeout" in values:
@@ -96,10 +112,7 @@ class Peer:
             values["timeout"] = Timeout(**given) if isinstance(given, Mapping) else Timeout(given)
         if "tls" in values:
             values["ssl"] = context_from(values.pop("tls"), directory)
-        peer = cls(**values)
-        # Has them looked at.
-        peer.limits()
-        return peer
+        return cls(**values)
 
     def limits(self, given: Limits | None = None) -> Limits:
         """Limits with what is special about this peer, where those given say nothing else than is usual."""

@@ -23,6 +23,7 @@ from dicomio.operations import Dispatch
 from dicomio.places import Place
 from dicomio.protocol import UpperLayerProtocol, set_socket_options
 from dicomio.session import UpperLayer
+from dicomio.tls import checked_context
 from dicomio.wire.pdus import AssociateRQ
 
 __all__ = ["Served", "Server", "inherited_socket", "run", "say_listening", "serve"]
@@ -396,7 +397,11 @@ def serve(
         limits: what peers may ask for, at once and each.
         socket_options: `(level, name, value)` for the socket of each connection.
         strict: refuse deviations of peers that are tolerated otherwise.
+
+    Raises:
+        TypeError: something is not of the kind that is wanted.
     """
+    checked_context(ssl, "server_context")
     return Server(
         app,
         host,

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from enum import Enum
 from os import PathLike
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, Literal, NoReturn, TypeAlias
 
-__all__ = ["Profile", "Reloading", "client_context", "server_context"]
+__all__ = ["Profile", "Reloading", "checked_context", "client_context", "server_context"]
 
 logger = logging.getLogger("dicomio.server")
 
@@ -91,7 +91,7 @@ def client_context(
 
     Raises:
         OSError: a file cannot be read.
-        ssl.SSLError: it is not what it should be, or the password is wrong.
+        ssl.SSLError: it is not what it should be, or the password is wrong or missing.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     restrict(context, profile)
@@ -131,7 +131,7 @@ def server_context(
 
     Raises:
         OSError: a file cannot be read.
-        ssl.SSLError: it is not what it should be, or the password is wrong.
+        ssl.SSLError: it is not what it should be, or the password is wrong or missing.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     restrict(context, profile)
@@ -191,6 +191,17 @@ class Reloading:
         return self.context
 
 
+def checked_context(context: object, maker: Literal["client_context", "server_context"]) -> None:
+    """Looks whether what is given as `ssl=` is a context; servers take functions that give one, too.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    if context is None or isinstance(context, ssl.SSLContext) or (maker == "server_context" and callable(context)):
+        return
+    raise TypeError(f"ssl is {context!r}; a TLS context is expected, as dicomio.tls.{maker} makes one")
+
+
 def restrict(context: ssl.SSLContext, profile: Profile) -> None:
     """Limits a context to what a profile admits."""
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -201,7 +212,16 @@ def restrict(context: ssl.SSLContext, profile: Profile) -> None:
 def certify(context: ssl.SSLContext, certificate: StrPath, key: StrPath | None, password: Password) -> None:
     """Adds our own certificate and its key."""
     with naming(certificate if key is None else f"{certificate}, {key}"):
-        context.load_cert_chain(certificate, key, password)
+        context.load_cert_chain(certificate, key, password if password is not None else refuse_to_ask)
+
+
+def refuse_to_ask() -> NoReturn:
+    """What gives the password where none was given; without it, OpenSSL would ask for one on the terminal.
+
+    Raises:
+        ssl.SSLError: the key has a password.
+    """
+    raise ssl.SSLError(ssl.SSL_ERROR_SSL, "the key has a password: give password=")
 
 
 def trust(context: ssl.SSLContext, ca: StrPath | Iterable[StrPath]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from dicomio.config import Role
+from dicomio.config import Role, checked_uid
 from dicomio.dimse import DimseProvider
 from dicomio.errors import NoPresentationContext
 from dicomio.negotiation import AcceptedContext
@@ -23,10 +23,11 @@ def sop_class_of(model: QueryModel | str, service: Literal["C-FIND", "C-MOVE", "
     """The SOP class UID of a service for a query model, or a UID as it is.
 
     Raises:
-        ValueError: the model does not have the service.
+        TypeError: it is neither a text nor a query model.
+        ValueError: the model does not have the service, or the text is not a UID.
     """
-    if isinstance(model, str):
-        return model
+    if not isinstance(model, QueryModel):
+        return checked_uid(model, "query models are constants of dicomio and dicomio.sop, as dicomio.STUDY_ROOT")
     uid = {"C-FIND": model.find, "C-MOVE": model.move, "C-GET": model.get}[service]
     if uid is None:
         raise ValueError(f"there is no {service} in the query model {model.name}")

@@ -13,7 +13,19 @@ from typing import Any
 import pytest
 import trustme
 
-from dicomio import Application, ConnectFailed, ConnectionLost, DicomError, Limits, Proposal, connect, serve, sop, tls
+from dicomio import (
+    Application,
+    ConnectFailed,
+    ConnectionLost,
+    DicomError,
+    Limits,
+    Proposal,
+    connect,
+    load_peers,
+    serve,
+    sop,
+    tls,
+)
 from dicomio.server import inherited_socket
 from tests.association.peers import until
 
@@ -152,6 +164,20 @@ def test_a_key_may_have_a_password(authority: Authority, password: object) -> No
     tls.server_context(path, password=password)  # type: ignore[arg-type]
     with pytest.raises(ssl.SSLError):
         tls.server_context(path, password="wrong")
+
+
+def test_nobody_is_asked_for_a_password(authority: Authority, tmp_path: Path) -> None:
+    path = encrypted(authority.certify("localhost"))
+    file = tmp_path / "peers.toml"
+    file.write_text(f'[a]\naddress = "A@h"\ntls = {{ certificate = "{path}", verify = false }}\n')
+    uses: list[Callable[[], object]] = [
+        lambda: tls.server_context(path),
+        lambda: tls.client_context(certificate=path),
+        lambda: load_peers(file),
+    ]
+    for use in uses:
+        with pytest.raises(ssl.SSLError, match=f"{path}: the key has a password: give password="):
+            use()
 
 
 def encrypted(path: Path) -> Path:
