@@ -6,13 +6,13 @@ import sys
 from argparse import SUPPRESS, Action, ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from importlib import import_module
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any, Final, NoReturn, TypeAlias
 
 from dicomio import DicomError, __version__
 from dicomio.cli.errors import UsageError
 from dicomio.cli.logs import configure
-from dicomio.cli.options import SCUS, TOOLS, Option, Tool, arguments_of, options_of
+from dicomio.cli.options import SCUS, SECURITY, TOOLS, Option, Tool, arguments_of, options_of
 from dicomio.cli.output import Output, complain, printable
 from dicomio.cli.profiles import profiled
 
@@ -25,6 +25,9 @@ DONE: Final = 0
 REFUSED: Final = 1
 MISUSED: Final = 2
 INTERRUPTED: Final = 130
+
+# TLS options that say what is so where no TLS is spoken, too.
+HARMLESS: Final = ("--disable-tls", "--pem-keys", "--std-passwd")
 
 Run: TypeAlias = Callable[[Namespace, Output], int]
 
@@ -135,7 +138,28 @@ def parse(tool: Tool, words: Sequence[str]) -> Namespace:
     given = profiled(found) if tool.name in SCUS else {}
     parser = parser_of(tool, without=given)
     parser.set_defaults(**({"peer_profile": None} | dict(given)))
-    return parser.parse_args(found)
+    args = parser.parse_args(found)
+    refuse_without_tls(tool, found, args)
+    return args
+
+
+def refuse_without_tls(tool: Tool, words: Sequence[str], args: Namespace) -> None:
+    """Refuses TLS options that nothing would come of: whoever gives them believes that TLS is spoken.
+
+    Raises:
+        UsageError: there is one, and neither +tls nor +tla.
+    """
+    if getattr(args, "tls", ()) is not None:
+        return
+    given = {word.partition("=")[0] for word in takewhile(lambda word: word != "--", words)}
+    options = [option for option in options_of(tool.name) if option.group == SECURITY and option.long in given]
+    idle = [option.spellings[0] for option in options if option.attribute != "tls" and option.long not in HARMLESS]
+    if not idle:
+        return
+    needed = "+tls or +tla" if tool.name in SCUS else "+tls"
+    if args.peer_profile is not None and args.peer_profile.ssl is not None:
+        raise UsageError(f"option {idle[0]} needs {needed}, which take the place of the TLS of the profile")
+    raise UsageError(f"option {idle[0]} needs {needed}: no TLS is spoken without")
 
 
 def usage_of(tool: Tool) -> str:

@@ -2,6 +2,9 @@
 
 import ssl
 from argparse import Namespace
+from collections.abc import Callable
+from functools import cache
+from getpass import getpass
 from pathlib import Path
 
 from dicomio import Association, DicomError, Identity, tls
@@ -25,7 +28,7 @@ def client_tls(args: Namespace) -> ssl.SSLContext | None:
             crl=args.add_crl_file or (),
             certificate=certificate,
             key=key,
-            password=password_of(args),
+            password=password_of(args, key),
             verify=args.peer_certificate != "ignore",
             profile=args.tls_profile or tls.Profile.NON_DOWNGRADING,
         )
@@ -46,13 +49,13 @@ def server_tls(args: Namespace) -> tls.Reloading | None:
     trusted = authorities(args) if wanted != "ignore" else None
     if wanted == "require" and trusted is None:
         raise UsageError("option +tls needs +cf or +cd to know whose certificates to accept, or -ic to ask for none")
-    revoked = args.add_crl_file or ()
+    revoked, password = args.add_crl_file or (), password_of(args, key)
 
     def make() -> ssl.SSLContext:
         return tls.server_context(
             certificate,
             key,
-            password=password_of(args),
+            password=password,
             ca=trusted,
             crl=revoked,
             required=wanted == "require",
@@ -71,9 +74,21 @@ def authorities(args: Namespace) -> list[str] | None:
     return found or None
 
 
-def password_of(args: Namespace) -> str | None:
-    """The password of the private key."""
-    return "" if args.null_passwd else args.use_passwd
+def password_of(args: Namespace, key: str | None) -> str | Callable[[], str]:
+    """The password of the private key, or what finds it where there is one; asked for at most once."""
+    if args.null_passwd or args.use_passwd is not None:
+        return "" if args.null_passwd else str(args.use_passwd)
+
+    @cache
+    def found() -> str:
+        if not args.std_passwd:
+            raise UsageError(f"TLS: the key {key} has a password: give +pw")
+        try:
+            return getpass(f"password of {key}: ")
+        except EOFError:
+            raise UsageError(f"TLS: nobody is there to give the password of {key}") from None
+
+    return found
 
 
 def why(error: OSError) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from dicomio.cli.command import Run, function_of, parse
 from dicomio.cli.errors import UsageError
-from dicomio.cli.options import OPTIONS, TOOLS, arguments_of, options_of
+from dicomio.cli.options import OPTIONS, SECURITY, TOOLS, arguments_of, options_of
 from dicomio.cli.output import Output, printable
 
 from .conftest import Tool, command
@@ -87,7 +87,8 @@ def test_every_spelling_is_understood(name: str) -> None:
             continue
         for spelling in option.spellings:
             values = [given.get(option.value, "TEXT")] * option.words if option.value else []
-            args = parse(BY_NAME[name], [spelling, *values, *positional(name)])
+            tls = ["+tls", "key", "certificate"] if option.group == SECURITY and option.attribute != "tls" else []
+            args = parse(BY_NAME[name], [spelling, *values, *tls, *positional(name)])
             expected = option.convert("\0".join(values)) if option.value else option.const
             assert getattr(args, option.attribute) == expected
 

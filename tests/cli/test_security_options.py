@@ -17,6 +17,7 @@ from dicomio import STUDY_ROOT, Application, Identity, Proposal
 from dicomio.cli.command import parse
 from dicomio.cli.errors import UsageError
 from dicomio.cli.options import SCPS, SCUS, TOOLS
+from dicomio.cli.options.tools import NETWORK, SERVERS
 from dicomio.cli.security import client_tls, identity_of, server_tls
 from tests.interop.certificates import Authority, Certificate
 
@@ -26,6 +27,13 @@ from .servers import running
 Sample = Callable[[str], Path]
 
 BY_NAME = {tool.name: tool for tool in TOOLS}
+PLACE = ("localhost", "104")
+PLACES = {
+    "storescu": (*PLACE, "file"),
+    "dcmsend": (*PLACE, "file"),
+    "serve": ("mine:app",),
+    "conformance": ("mine:app",),
+}
 STUDY = ("-k", "QueryRetrieveLevel=STUDY", "-k", "StudyInstanceUID=1.3.6.1.4.1.5962.1.2.1.20040119072730.12322")
 
 
@@ -158,6 +166,58 @@ def test_profiles(tool: Tool, trust: Trust, tmp_path: Path, profile: str) -> Non
         assert echo(tool, server.port, *tls_of(trust.client), *trust.ca, profile).code == 0
 
 
+IDLE = (
+    ("+cf", "ca.pem"),
+    ("+cd", "authorities"),
+    ("+crl", "revoked.pem"),
+    ("+crv",),
+    ("-rc",),
+    ("-ic",),
+    ("+pw", "secret"),
+    ("-pw",),
+    ("+py",),
+    ("+px",),
+    ("+pz",),
+)
+
+
+@pytest.mark.parametrize("words", IDLE, ids=lambda words: words[0])
+@pytest.mark.parametrize("name", NETWORK)
+def test_tls_options_are_refused_where_no_tls_is_spoken(tool: Tool, name: str, words: tuple[str, ...]) -> None:
+    needed = "+tls or +tla" if name in SCUS else "+tls"
+    text = f"option {words[0]} needs {needed}: no TLS is spoken without"
+    assert tool(name, *PLACES.get(name, PLACE if name in SCUS else ()), *words) == (
+        2,
+        "",
+        f"dicomio {name}: {text}\n",
+    )
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_optional_certificates_are_refused_where_no_tls_is_spoken(tool: Tool, name: str) -> None:
+    ran = tool(name, *PLACES.get(name, ()), "-vc")
+    assert ran == (2, "", f"dicomio {name}: option -vc needs +tls: no TLS is spoken without\n")
+
+
+def test_tls_that_is_switched_off_again_is_no_tls(tool: Tool) -> None:
+    words = ("+tls", "key", "certificate", "-tls", "--add-cert-file=ca.pem")
+    ran = tool("echoscu", *PLACE, *words)
+    assert ran == (2, "", "dicomio echoscu: option +cf needs +tls or +tla: no TLS is spoken without\n")
+
+
+def test_the_tls_of_a_profile_is_as_the_profile_says(tool: Tool, tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text("[a]\naddress = 'A@h:1'\ntls = { verify = false }\n[b]\naddress = 'B@h:1'\n")
+    words = ("echoscu", "--peers", file, "-rc", "--profile")
+    text = "option -rc needs +tls or +tla"
+    assert tool(*words, "a") == (
+        2,
+        "",
+        f"dicomio echoscu: {text}, which take the place of the TLS of the profile\n",
+    )
+    assert tool(*words, "b") == (2, "", f"dicomio echoscu: {text}: no TLS is spoken without\n")
+
+
 # TLS of those who serve
 
 
@@ -222,6 +282,39 @@ def test_keys_with_passwords(tool: Tool, trust: Trust, archive: int, locked: Cer
         assert (code, out, err.count("\n")) == (2, "", 1)
         assert err.startswith(f"dicomio echoscu: TLS: {locked.certificate}, {locked.key}: ")
         assert "the password is wrong" in err
+
+
+def test_a_key_with_a_password_is_not_asked_about(tool: Tool, trust: Trust, archive: int, locked: Certificate) -> None:
+    text = f"TLS: the key {locked.key} has a password: give +pw"
+    assert echo(tool, archive, *tls_of(locked), *trust.ca) == (2, "", f"dicomio echoscu: {text}\n")
+    args = parse(BY_NAME["storescp"], [*map(str, tls_of(locked)), "-ic"])
+    with pytest.raises(UsageError, match="has a password: give \\+pw"):
+        server_tls(args)
+
+
+def test_a_password_is_asked_for_where_that_is_wanted(
+    tool: Tool, trust: Trust, archive: int, locked: Certificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def answer(prompt: str) -> str:
+        asked.append(prompt)
+        return "secret"
+
+    monkeypatch.setattr("dicomio.cli.security.getpass", answer)
+    assert echo(tool, archive, *tls_of(locked), *trust.ca, "+ps").code == 0
+    assert asked == [f"password of {locked.key}: "]
+
+
+def test_nobody_is_there_to_ask_for_a_password(
+    tool: Tool, trust: Trust, archive: int, locked: Certificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody(prompt: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("dicomio.cli.security.getpass", nobody)
+    ran = echo(tool, archive, *tls_of(locked), *trust.ca, "+ps")
+    assert ran == (2, "", f"dicomio echoscu: TLS: nobody is there to give the password of {locked.key}\n")
 
 
 def test_keys_without_a_password(tool: Tool, trust: Trust, archive: int) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 
 from dicomio.cli.options import capturing, common, querying, receiving, sending, serving
 from dicomio.cli.options.table import Argument, Option, Tool
-from dicomio.cli.options.tools import GROUPS, SCPS, SCUS, TOOLS
+from dicomio.cli.options.tools import GROUPS, SCPS, SCUS, SECURITY, TOOLS
 
 __all__ = [
     "ARGUMENTS",
@@ -17,6 +17,7 @@ __all__ = [
     "OPTIONS",
     "SCPS",
     "SCUS",
+    "SECURITY",
     "TOOLS",
     "Argument",
     "Option",

@@ -205,11 +205,10 @@ OPTIONS: Final = (
     ),
     Option(
         ("+ps", "--std-passwd"),
-        "ask for the password of the private key, if it has one (default)",
+        "ask for the password of the private key, if it has one",
         NETWORK,
         SECURITY,
-        name="use_passwd",
-        const=None,
+        default=False,
     ),
     Option(("+pw", "--use-passwd"), "password of the private key", NETWORK, SECURITY, "PASSWORD"),
     Option(("-pw", "--null-passwd"), "the private key has no password", NETWORK, SECURITY, default=False),
