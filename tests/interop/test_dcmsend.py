@@ -5,7 +5,6 @@ The command lines are those of DCMTK's manual page, and one or more for each of 
 
 import re
 import shutil
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,20 +12,18 @@ from pathlib import Path
 import pydicom
 import pytest
 
-import dicomio
 from dicomio import Instance
 from dicomio.sop import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from tests.interop.classic import arguments, at_once
 from tests.interop.ours import HOST
 from tests.interop.peers import RunningScp, scps
-from tests.interop.processes import ScuResult, free_port, program, require, run
+from tests.interop.processes import ScuResult, free_port, program, require, run, run_ours
 from tests.interop.samples import Sample, data_set_bytes
 
 pytestmark = pytest.mark.interop
 
 Samples = Mapping[str, Sample]
 
-# Where it runs, so that it is found without being installed.
-ROOT = Path(dicomio.__file__).parents[1]
 FILE_SET = Path(pydicom.__file__).parent / "data" / "test_files" / "dicomdirtests"
 UNCOMPRESSED = {ExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian}
 EVERYTHING = ("+xa", "+B", "-pm")
@@ -140,19 +137,33 @@ def with_uids(path: Path, sop_class: str, sop_instance: str) -> pydicom.FileData
     return ds
 
 
-def classic() -> list[str]:
-    """DCMTK's program."""
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """`dcmsend`, run in the directory of files.
+
+    Attributes:
+        library: that directory.
+        log: where ours writes to.
+        ours: it is ours, rather than DCMTK's.
+    """
+
+    library: Path
+    log: Path
+    ours: bool
+
+    def send(self, words: str, port: int) -> ScuResult:
+        """Runs it with arguments."""
+        args = arguments(words, {"HOST": HOST, "PORT": str(port)})
+        if self.ours:
+            return run_ours(["dcmsend", *args], self.log, self.library)
+        return run([program("dcmsend") or "dcmsend", *args], self.library)
+
+
+@pytest.fixture
+def senders(library: Path, tmp_path: Path) -> tuple[Sender, Sender]:
+    """DCMTK's and ours."""
     require("dcmtk")
-    return [program("dcmsend") or "dcmsend"]
-
-
-OURS = [sys.executable, "-m", "dicomio", "dcmsend"]
-
-
-def send(argv: Sequence[str], words: str, port: int, library: Path) -> ScuResult:
-    """Runs a program in the directory of files."""
-    peer = {"HOST": HOST, "PORT": str(port)}
-    return run([*argv, *(peer.get(word, word) for word in words.split())], library)
+    return Sender(library, tmp_path / "dcmsend.log", False), Sender(library, tmp_path / "dcmsend.log", True)
 
 
 def taken(scp: RunningScp) -> dict[str, str]:
@@ -166,23 +177,22 @@ def without_choice(transfer_syntax: str) -> str:
     return "uncompressed" if transfer_syntax in UNCOMPRESSED else transfer_syntax
 
 
-@pytest.fixture(autouse=True)
-def path_to_us(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-
-
-def both(words: str, library: Path, directory: Path, peer: Sequence[str]) -> list[tuple[ScuResult, dict[str, str]]]:
+def both(
+    words: str, senders: tuple[Sender, Sender], directory: Path, peer: Sequence[str]
+) -> tuple[tuple[ScuResult, dict[str, str]], ...]:
     """What comes of a command line, and what arrives: DCMTK's, then ours, each to a peer of its own."""
-    results = []
-    for name, argv in (("theirs", classic()), ("ours", OURS)):
-        with scps["storescp"](directory / name, options=peer) as scp:
-            results.append((send(argv, words, scp.port, library), taken(scp)))
-    return results
+
+    def one(sender: Sender) -> tuple[ScuResult, dict[str, str]]:
+        with scps["storescp"](directory / ("ours" if sender.ours else "theirs"), options=peer) as scp:
+            return sender.send(words, scp.port), taken(scp)
+
+    theirs, ours = senders
+    return at_once(lambda: one(theirs), lambda: one(ours))
 
 
 @pytest.mark.parametrize("case", [*MANUAL, *GENERAL, *INPUT, *PROCESSING, *NETWORK], ids=lambda case: case.words)
-def test_both_do_the_same(case: Case, library: Path, tmp_path: Path) -> None:
-    theirs, ours = both(case.words, library, tmp_path, case.peer)
+def test_both_do_the_same(case: Case, senders: tuple[Sender, Sender], tmp_path: Path) -> None:
+    theirs, ours = both(case.words, senders, tmp_path, case.peer)
     assert ours[0].code == case.code, ours[0].output
     assert (theirs[0].code == 0) is (case.code == 0 or case.lenient), theirs[0].output
     assert len(ours[1]) == case.count
@@ -200,12 +210,12 @@ def facts_of(report: Path) -> tuple[dict[str, dict[str, str]], list[str]]:
     return objects, summary.splitlines()
 
 
-def test_reports_say_the_same(library: Path, tmp_path: Path) -> None:
+def test_reports_say_the_same(senders: tuple[Sender, Sender], tmp_path: Path) -> None:
     words = "-nh +crf {} HOST PORT a.dcm b.dcm test.img rle.dcm jpeg.dcm"
     reports = []
-    for name, argv in (("theirs", classic()), ("ours", OURS)):
+    for name, sender in zip(("theirs", "ours"), senders, strict=True):
         with scps["storescp"](tmp_path / name, options=["+x="]) as scp:
-            send(argv, words.format(tmp_path / f"{name}.txt"), scp.port, library)
+            sender.send(words.format(tmp_path / f"{name}.txt"), scp.port)
         reports.append(facts_of(tmp_path / f"{name}.txt"))
     (theirs, their_summary), (ours, our_summary) = reports
     assert ours.keys() == theirs.keys()
@@ -226,30 +236,32 @@ def test_reports_say_the_same(library: Path, tmp_path: Path) -> None:
     "words, peer",
     [("HOST PORT a.dcm", ["--refuse"]), ("HOST PORT missing.dcm", []), ("HOST PORT a.dcm", ["--abort-during"])],
 )
-def test_no_report_after_an_error(words: str, peer: Sequence[str], library: Path, tmp_path: Path) -> None:
+def test_no_report_after_an_error(
+    words: str, peer: Sequence[str], senders: tuple[Sender, Sender], tmp_path: Path
+) -> None:
     report = tmp_path / "report.txt"
-    theirs, ours = both(f"+crf {report} {words}", library, tmp_path, peer)
+    theirs, ours = both(f"+crf {report} {words}", senders, tmp_path, peer)
     assert theirs[0].code != 0
     assert ours[0].code != 0
     assert not report.exists()
 
 
-def test_list_of_decoders_begins_alike(library: Path) -> None:
-    theirs, ours = (send(argv, "--list-decoders", free_port(), library) for argv in (classic(), OURS))
+def test_list_of_decoders_begins_alike(senders: tuple[Sender, Sender]) -> None:
+    theirs, ours = (sender.send("--list-decoders", free_port()) for sender in senders)
     assert (theirs.code, ours.code) == (0, 0)
     headings = ["Transfer syntaxes supported natively:", "Transfer syntaxes supported by decoders:"]
     assert [line for line in ours.output.splitlines() if not line.startswith("-") and line] == headings
     assert all(heading in theirs.output for heading in headings)
 
 
-def test_nobody_listens(library: Path) -> None:
-    theirs, ours = (send(argv, "HOST PORT a.dcm", free_port(), library) for argv in (classic(), OURS))
+def test_nobody_listens(senders: tuple[Sender, Sender]) -> None:
+    theirs, ours = (sender.send("HOST PORT a.dcm", free_port()) for sender in senders)
     assert theirs.code != 0
     assert ours.code == 1
 
 
 @pytest.mark.parametrize("words", ["--max-send-pdu 8192", "+cl 5", "--compression-level 5", "--arguments"])
-def test_what_we_do_not_have_is_named(words: str, library: Path) -> None:
-    result = send(OURS, f"{words} HOST PORT a.dcm", free_port(), library)
+def test_what_we_do_not_have_is_named(words: str, senders: tuple[Sender, Sender]) -> None:
+    result = senders[1].send(f"{words} HOST PORT a.dcm", free_port())
     assert result.code == 2
     assert result.output == f"dicomio dcmsend: there is no option {words.split()[0]}\n"
