@@ -181,8 +181,8 @@ class Application:
     def n_create(self, *sop_classes: str) -> Callable[[F], F]:
         """Registers a handler for N-CREATE; it gets a `CreateRequest`.
 
-        Handlers for DIMSE-N return `None` for Success, a status, a data set that goes with the response, or a tuple
-        of both; they raise `Refused` with the attributes at fault.
+        Handlers for DIMSE-N return `None` for Success, a status, a data set or mapping of keywords that goes with the
+        response, or a tuple of both; they raise `Refused` with the attributes at fault.
 
         Args:
             sop_classes: SOP class UIDs; meta SOP classes they are members of are accepted with them.

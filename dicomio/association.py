@@ -1,7 +1,8 @@
 """`Association`: the DIMSE provider with the service calls, as users hold it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
+from typing import Any
 
 from pydicom.dataset import Dataset
 
@@ -9,6 +10,7 @@ from dicomio.config import PresentationContext
 from dicomio.datasets import encode
 from dicomio.dimse import DimseProvider
 from dicomio.errors import AssociationReleased, DicomError, NoPresentationContext, Refused
+from dicomio.identifiers import as_dataset
 from dicomio.operations import Inbound, Reply
 from dicomio.requests import REQUEST_TYPES, Request, StoreRequest, UnknownRequest
 from dicomio.responses import Channel, Responses
@@ -73,13 +75,17 @@ class Association(DimseProvider, ServiceUser):
             self.quiet_waiters.remove(waiter)
 
     async def send(
-        self, command: Command, data_set: Dataset | bytes | None = None, *, context_id: int | None = None
+        self,
+        command: Command,
+        data_set: Dataset | Mapping[str, Any] | bytes | None = None,
+        *,
+        context_id: int | None = None,
     ) -> Reply | None:
         """Sends a message of your own making, as it is: a request, a response or a C-CANCEL (PS3.7 6.3).
 
         Args:
             command: its command set; a request gets its message ID here.
-            data_set: what goes with it; bytes are encoded already.
+            data_set: what goes with it, a data set or a mapping of keywords; bytes are encoded already.
             context_id: of the presentation context; by default the first one for the SOP class of the command.
 
         Returns:
@@ -87,10 +93,13 @@ class Association(DimseProvider, ServiceUser):
             `None` for other messages, once they have left.
 
         Raises:
+            TypeError: the data set is nothing of these.
             NoPresentationContext: none was accepted for it.
             InvalidInstance: the data set cannot be encoded.
             DicomError: the association is over.
         """
+        if data_set is not None and not isinstance(data_set, bytes):
+            data_set = as_dataset(data_set, "data_set")
         self.check_open()
         sop_class = command.affected_sop_class_uid or command.requested_sop_class_uid or ""
         for context in self.contexts.values():

@@ -4,7 +4,7 @@ import asyncio
 import ssl as tls
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from pydicom.dataset import Dataset
 
@@ -20,6 +20,7 @@ from dicomio.config import (
     checked_window,
 )
 from dicomio.extensions import Extension, Identity
+from dicomio.identifiers import as_dataset
 from dicomio.opening import AE_TITLE, USUAL, Serves, connect, with_role
 from dicomio.pool import Lease, Pool
 from dicomio.profiles import Peer
@@ -167,7 +168,7 @@ class Client(ServiceUser):
 
     def retrieve(
         self,
-        identifier: Dataset,
+        identifier: Dataset | Mapping[str, Any],
         *,
         model: QueryModel = STUDY_ROOT,
         storage: Sequence[str | PresentationContext] = (),
@@ -182,7 +183,7 @@ class Client(ServiceUser):
         know our AE title and where that listens.
 
         Args:
-            identifier: what to retrieve.
+            identifier: what to retrieve, as for `find`.
             model: a query model.
             storage: SOP classes of the objects that may come by C-GET, where they are known.
             to: AE title under which the peer knows us, for a C-MOVE; that of the client by default.
@@ -197,7 +198,7 @@ class Client(ServiceUser):
             OSError: we cannot listen there.
         """
         destination = checked_ae_title(to) if to is not None else self.ae_title
-        retriever = Retriever(self.reserve, identifier, model, storage, priority)
+        retriever = Retriever(self.reserve, as_dataset(identifier, "identifier"), model, storage, priority)
 
         async def work(channel: Channel[StoreRequest], operation: RetrieveOperation) -> Progress:
             return await retriever.retrieve(channel, operation, destination, lambda: self.receiver(host, port))

@@ -14,7 +14,7 @@ from pydicom.tag import BaseTag
 from dicomio.errors import InvalidIdentifier
 from dicomio.sop.models import UNIQUE_KEYS
 
-__all__ = ["check_identifier", "dataset", "query"]
+__all__ = ["as_dataset", "check_identifier", "dataset", "query"]
 
 # PS3.4 C.4.1.1.4: Identifier does not match SOP class.
 DOES_NOT_MATCH = 0xA900
@@ -56,6 +56,25 @@ def dataset(**elements: Any) -> Dataset:
     if "SpecificCharacterSet" not in ds and not is_ascii(elements):
         ds.SpecificCharacterSet = UTF8
     return ds
+
+
+def as_dataset(given: Dataset | Mapping[str, Any], name: str) -> Dataset:
+    """What is given where a data set is expected: one, or a mapping of keywords that becomes one.
+
+    Args:
+        given: the data set, or values by keyword as for `dataset`.
+        name: of the parameter.
+
+    Raises:
+        TypeError: it is neither.
+        ValueError: a keyword is not in the data dictionary, or a value does not suit it.
+    """
+    if isinstance(given, Dataset):
+        return given
+    if isinstance(given, Mapping) and all(isinstance(keyword, str) for keyword in given):
+        return dataset(**given)
+    wanted = "a data set, as dicomio.query or dicomio.dataset makes one, or a mapping of keywords"
+    raise TypeError(f"{name} is {repr(given)[:200]}; {wanted} is expected")
 
 
 def filled(elements: Mapping[str, Any]) -> Dataset:

@@ -1,6 +1,6 @@
 """The six DIMSE-N services, both sides (PS3.7 10.1)."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from pydicom.datadict import tag_for_keyword
@@ -12,6 +12,7 @@ from dicomio.config import PresentationContext, Role
 from dicomio.datasets import decode, encode
 from dicomio.dimse import DimseProvider
 from dicomio.errors import NoPresentationContext
+from dicomio.identifiers import dataset
 from dicomio.negotiation import AcceptedContext
 from dicomio.requests.normalized import GetRequest, NormalizedRequest
 from dicomio.services.contexts import pick_context
@@ -124,7 +125,8 @@ def tags_of(attributes: Sequence[int | str]) -> tuple[int, ...]:
 def performer(func: Callable[..., Any]) -> Callable[[NormalizedRequest], Awaitable[Any]]:
     """A handler for a DIMSE-N request, of either kind.
 
-    It returns `None` for Success, a status, a data set that goes with the response, or a status and a data set.
+    It returns `None` for Success, a status, a data set or mapping of keywords that goes with the response, or a status
+    and one of these.
     """
 
     async def perform(request: NormalizedRequest) -> Any:
@@ -133,6 +135,8 @@ def performer(func: Callable[..., Any]) -> Callable[[NormalizedRequest], Awaitab
         status, answer = result if isinstance(result, tuple) and len(result) == 2 else (None, result)
         if answer is None:
             return status
+        if isinstance(answer, Mapping):
+            answer = dataset(**answer)
         if not isinstance(answer, Dataset):
             # A status, or nothing that can be answered with.
             return result

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
+from os import PathLike
 from typing import TypeAlias
 
 from pydicom.dataset import Dataset
@@ -56,6 +57,7 @@ async def open_source(source: Source) -> Instance | StoreRequest:
     """Finds out what is to be sent; a file is only looked at, a data set is encoded.
 
     Raises:
+        TypeError: it is nothing of what can be sent.
         InvalidInstance: it is not a DICOM object.
         OSError: the file cannot be read.
     """
@@ -63,6 +65,8 @@ async def open_source(source: Source) -> Instance | StoreRequest:
         return source
     if isinstance(source, Dataset):
         return await in_thread(Instance.from_dataset, source)
+    if not isinstance(source, str | PathLike):
+        raise TypeError(f"{repr(source)[:200]} cannot be sent: a path, a data set or an instance is expected")
     return await promptly(Instance.open, source)
 
 

@@ -1,14 +1,16 @@
 """The calls that an association and a client have in common: everything one can ask a peer for."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
+from typing import Any
 
 from pydicom.dataset import Dataset
 
 from dicomio.config import PresentationContext, Role, checked_ae_title
 from dicomio.dimse import DimseProvider
+from dicomio.identifiers import as_dataset
 from dicomio.requests import Progress, StoreProgress, StoreRequest
 from dicomio.responses import Channel, Responses
 from dicomio.services import normalized, query, retrieve, verification
@@ -95,7 +97,11 @@ class ServiceUser(ABC):
         return Responses(work)
 
     def find(
-        self, identifier: Dataset, *, model: QueryModel | str = STUDY_ROOT, priority: int = Priority.MEDIUM
+        self,
+        identifier: Dataset | Mapping[str, Any],
+        *,
+        model: QueryModel | str = STUDY_ROOT,
+        priority: int = Priority.MEDIUM,
     ) -> Matches:
         """Asks for what matches an identifier (C-FIND).
 
@@ -104,27 +110,30 @@ class ServiceUser(ABC):
         slowly holds the peer back.
 
         Args:
-            identifier: keys to match and attributes to return; `dicomio.query` makes one.
+            identifier: keys to match and attributes to return, as `dicomio.query` makes them, or a mapping of their
+                keywords, `QueryRetrieveLevel` included.
             model: a query model, or the UID of a private SOP class.
             priority: 0 medium, 1 high, 2 low.
 
         Raises:
+            TypeError: the identifier is neither a data set nor a mapping of keywords.
+            ValueError: a keyword is not in the data dictionary, or the model has no C-FIND.
             StatusError: the peer answered with a Failure status.
             NoPresentationContext: the peer does not support the SOP class.
             InvalidInstance: the identifier cannot be encoded, or a match not be decoded.
             DicomError: the association is over or could not be opened.
         """
-        sop_class = sop_class_of(model, "C-FIND")
+        sop_class, keys = sop_class_of(model, "C-FIND"), as_dataset(identifier, "identifier")
 
         async def work(channel: Channel[Dataset], operation: Operation) -> Sequence[Dataset]:
             async with self.reserve(query.contexts_to_propose(model)) as provider:
-                return await query.send_find(provider, sop_class, identifier, priority, channel, operation)
+                return await query.send_find(provider, sop_class, keys, priority, channel, operation)
 
         return Matches(work)
 
     def move(
         self,
-        identifier: Dataset,
+        identifier: Dataset | Mapping[str, Any],
         *,
         to: str,
         model: QueryModel | str = STUDY_ROOT,
@@ -136,7 +145,7 @@ class ServiceUser(ABC):
         Leaving an `async with` around the iteration ends the operation (C-CANCEL).
 
         Args:
-            identifier: what to send.
+            identifier: what to send, as for `find`.
             to: AE title of the destination, as the peer knows it.
             model: a query model, or the UID of a private SOP class.
             priority: 0 medium, 1 high, 2 low.
@@ -147,18 +156,17 @@ class ServiceUser(ABC):
             DicomError: the association is over or could not be opened.
         """
         sop_class, destination = sop_class_of(model, "C-MOVE"), checked_ae_title(to)
+        keys = as_dataset(identifier, "identifier")
 
         async def work(channel: Channel[Progress], operation: RetrieveOperation) -> Progress:
             async with self.reserve(retrieve.move_contexts(model)) as provider:
-                return await retrieve.send_move(
-                    provider, sop_class, identifier, destination, priority, channel, operation
-                )
+                return await retrieve.send_move(provider, sop_class, keys, destination, priority, channel, operation)
 
         return Retrieval(work)
 
     def get(
         self,
-        identifier: Dataset,
+        identifier: Dataset | Mapping[str, Any],
         *,
         storage: Sequence[str | PresentationContext] = (),
         model: QueryModel | str = STUDY_ROOT,
@@ -171,7 +179,7 @@ class ServiceUser(ABC):
         objects go to the application of the association or client (`app=`), and it returns the final numbers.
 
         Args:
-            identifier: what to send.
+            identifier: what to send, as for `find`.
             storage: SOP classes of the objects that may come. An association has to have been opened with them in the
                 role of an SCP. A client asks the peer for SOP Classes in Study where none are given, and where it
                 cannot tell, every standard one is proposed, on two associations if need be.
@@ -184,7 +192,7 @@ class ServiceUser(ABC):
             DicomError: the association is over or could not be opened.
         """
         sop_class_of(model, "C-GET")
-        return Retrieval(partial(self._get, identifier, storage, model, priority))
+        return Retrieval(partial(self._get, as_dataset(identifier, "identifier"), storage, model, priority))
 
     async def _get(
         self,
@@ -204,7 +212,7 @@ class ServiceUser(ABC):
         self,
         sop_class: str,
         instance: str | None,
-        attributes: Dataset | None = None,
+        attributes: Dataset | Mapping[str, Any] | None = None,
         *,
         negotiated_as: str | None = None,
     ) -> Answer:
@@ -213,7 +221,7 @@ class ServiceUser(ABC):
         Args:
             sop_class: SOP class UID.
             instance: SOP Instance UID, `None` to leave the choice to the peer.
-            attributes: that the instance is to have.
+            attributes: that the instance is to have: a data set, or a mapping of keywords.
             negotiated_as: abstract syntax of the presentation context, where that is a meta SOP class, or another one
                 of the same service.
 
@@ -228,17 +236,22 @@ class ServiceUser(ABC):
         command = Command(
             CommandField.N_CREATE_RQ, affected_sop_class_uid=sop_class, affected_sop_instance_uid=instance
         )
-        return await self._invoke(command, sop_class, attributes, negotiated_as)
+        return await self._invoke(command, sop_class, optional(attributes, "attributes"), negotiated_as)
 
     async def n_set(
-        self, sop_class: str, instance: str, modifications: Dataset, *, negotiated_as: str | None = None
+        self,
+        sop_class: str,
+        instance: str,
+        modifications: Dataset | Mapping[str, Any],
+        *,
+        negotiated_as: str | None = None,
     ) -> Answer:
         """Changes attributes of an instance (N-SET, PS3.7 10.1.3).
 
         Args:
             sop_class: SOP class UID.
             instance: SOP Instance UID.
-            modifications: the attributes that change.
+            modifications: the attributes that change, as for `n_create`.
             negotiated_as: as for `n_create`.
 
         Returns:
@@ -250,7 +263,7 @@ class ServiceUser(ABC):
             DicomError: the association is over or could not be opened.
         """
         command = Command(CommandField.N_SET_RQ, requested_sop_class_uid=sop_class, requested_sop_instance_uid=instance)
-        return await self._invoke(command, sop_class, modifications, negotiated_as)
+        return await self._invoke(command, sop_class, as_dataset(modifications, "modifications"), negotiated_as)
 
     async def n_get(
         self, sop_class: str, instance: str, *attributes: int | str, negotiated_as: str | None = None
@@ -303,7 +316,7 @@ class ServiceUser(ABC):
         sop_class: str,
         instance: str,
         action_type: int,
-        information: Dataset | None = None,
+        information: Dataset | Mapping[str, Any] | None = None,
         *,
         negotiated_as: str | None = None,
     ) -> Answer:
@@ -313,7 +326,7 @@ class ServiceUser(ABC):
             sop_class: SOP class UID.
             instance: SOP Instance UID.
             action_type: Action Type ID.
-            information: Action Information.
+            information: Action Information, a data set or a mapping of keywords.
             negotiated_as: as for `n_create`.
 
         Returns:
@@ -330,14 +343,14 @@ class ServiceUser(ABC):
             requested_sop_instance_uid=instance,
             action_type_id=action_type,
         )
-        return await self._invoke(command, sop_class, information, negotiated_as)
+        return await self._invoke(command, sop_class, optional(information, "information"), negotiated_as)
 
     async def n_event_report(
         self,
         sop_class: str,
         instance: str,
         event_type: int,
-        information: Dataset | None = None,
+        information: Dataset | Mapping[str, Any] | None = None,
         *,
         negotiated_as: str | None = None,
     ) -> Answer:
@@ -347,7 +360,7 @@ class ServiceUser(ABC):
             sop_class: SOP class UID.
             instance: SOP Instance UID.
             event_type: Event Type ID.
-            information: Event Information.
+            information: Event Information, a data set or a mapping of keywords.
             negotiated_as: as for `n_create`.
 
         Returns:
@@ -364,7 +377,7 @@ class ServiceUser(ABC):
             affected_sop_instance_uid=instance,
             event_type_id=event_type,
         )
-        return await self._invoke(command, sop_class, information, negotiated_as, Role.SCP)
+        return await self._invoke(command, sop_class, optional(information, "information"), negotiated_as, Role.SCP)
 
     async def _invoke(
         self,
@@ -377,3 +390,8 @@ class ServiceUser(ABC):
         """Any of the six."""
         async with self.reserve(normalized.proposals(sop_class, negotiated_as, role)) as provider:
             return await normalized.invoke(provider, command, data_set, negotiated_as=negotiated_as, role=role)
+
+
+def optional(given: Dataset | Mapping[str, Any] | None, name: str) -> Dataset | None:
+    """A data set or nothing, of what may be given for it."""
+    return as_dataset(given, name) if given is not None else None
