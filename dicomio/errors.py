@@ -29,6 +29,8 @@ from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import Protocol
 
+from dicomio.sop import NAMES
+
 __all__ = [
     "AbortReason",
     "AbortSource",
@@ -214,15 +216,19 @@ class AssociationReleased(DicomError):
         super().__init__(message)
 
 
+def named(uid: str) -> str:
+    """A UID with its keyword, where it has one."""
+    return f"{uid} ({NAMES[uid]})" if uid in NAMES else uid
+
+
 class NoPresentationContext(DicomError):
     """No accepted presentation context carries this SOP class, in this transfer syntax or one we can convert to."""
 
     def __init__(self, sop_class: str, transfer_syntax: str | None = None, *, detail: str = "") -> None:
         self.sop_class, self.transfer_syntax = sop_class, transfer_syntax
-        syntax = f" with transfer syntax {transfer_syntax}" if transfer_syntax else ""
-        super().__init__(
-            f"no presentation context accepted for SOP class {sop_class}{syntax}{f': {detail}' if detail else ''}"
-        )
+        syntax = f" with transfer syntax {named(transfer_syntax)}" if transfer_syntax else ""
+        reason = f": {detail}" if detail else ""
+        super().__init__(f"no presentation context accepted for SOP class {named(sop_class)}{syntax}{reason}")
 
 
 class StatusError(DicomError):

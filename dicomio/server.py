@@ -25,6 +25,7 @@ from dicomio.protocol import UpperLayerProtocol, set_socket_options
 from dicomio.session import UpperLayer
 from dicomio.tls import checked_context
 from dicomio.wire.pdus import AssociateRQ
+from dicomio.workers import naming_port
 
 __all__ = ["Served", "Server", "inherited_socket", "run", "say_listening", "serve"]
 
@@ -184,14 +185,15 @@ class Server:
             )
         if self.sock is not None:
             return await loop.create_server(self.accept, sock=self.sock, backlog=BACKLOG, start_serving=False)
-        return await loop.create_server(
-            self.accept,
-            host,
-            self.requested_port,
-            backlog=BACKLOG,
-            reuse_port=self.reuse_port or None,
-            start_serving=False,
-        )
+        with naming_port(host, self.requested_port):
+            return await loop.create_server(
+                self.accept,
+                host,
+                self.requested_port,
+                backlog=BACKLOG,
+                reuse_port=self.reuse_port or None,
+                start_serving=False,
+            )
 
     async def serve_forever(self) -> None:
         """Serves until it is closed; closes when cancelled."""

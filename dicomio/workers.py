@@ -1,12 +1,13 @@
 """Several processes that serve one port: started, watched, replaced and stopped together."""
 
+import errno
 import logging
 import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from threading import Thread
@@ -14,7 +15,7 @@ from typing import Final, TypeAlias
 
 from dicomio.places import Board, Place
 
-__all__ = ["reserve_port", "supervise"]
+__all__ = ["naming_port", "reserve_port", "supervise"]
 
 logger = logging.getLogger("dicomio.server")
 
@@ -125,13 +126,29 @@ def reserve_port(host: str | Sequence[str] | None, port: int) -> tuple[socket.so
     )[0]
     holder = socket.socket(family, kind)
     try:
-        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        holder.bind(address)
+        with naming_port(host, port):
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            holder.bind(address)
     except (AttributeError, OSError):
         holder.close()
         raise
     found = holder.getsockname()
     return holder, (str(found[0]), int(found[1]))
+
+
+@contextmanager
+def naming_port(host: str | Sequence[str] | None, port: int) -> Iterator[None]:
+    """Has an error say where nobody can listen and why, which those of event loops do in ways of their own."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            error.strerror = "in use by another program"
+        elif error.errno is not None and error.errno in errno.errorcode:
+            error.strerror = os.strerror(error.errno)
+        hosts = [host] if isinstance(host, str) else host
+        error.filename = f"port {port} of {' and '.join(hosts) if hosts else 'every address'}"
+        raise
 
 
 def supervise(count: int, serve: Serve, started: Callable[[], None]) -> None:

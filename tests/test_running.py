@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import pytest
 
-from dicomio import Application, Client, PresentationContext, sop
+from dicomio import Application, Client, PresentationContext, serve, sop
 from dicomio.negotiation import propose
 from dicomio.wire.pdus import encode
 
@@ -89,3 +89,18 @@ async def test_the_path_of_a_unix_socket(start: Start, tmp_path: Path) -> None:
 def test_processes_cannot_bind_one_path() -> None:
     with pytest.raises(ValueError, match="2 workers cannot share the path /run/dicom"):
         Application("APP").run(path="/run/dicom", workers=2)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_port_that_is_in_use_is_named(workers: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match=rf"in use by another program: 'port {port} of 127\.0\.0\.1'"):
+            Application("APP").run("127.0.0.1", port, workers=workers)
+
+
+async def test_where_nobody_can_listen_is_named() -> None:
+    with pytest.raises(
+        OSError, match=r"Cannot assign requested address: 'port 11112 of 192\.0\.2\.1 and 192\.0\.2\.2'"
+    ):
+        await serve(Application("APP"), ["192.0.2.1", "192.0.2.2"])

@@ -6,6 +6,13 @@ archive.app.run(port=11112)
 ```
 """
 
-from dicomio.archive.archive import Archive
+try:
+    from dicomio.archive.archive import Archive
+except ModuleNotFoundError as error:
+    if error.name is None or error.name.partition(".")[0] not in ("aiosqlite", "alembic", "sqlalchemy"):
+        raise
+    raise ModuleNotFoundError(
+        f"dicomio.archive needs {error.name}, which is not installed: pip install 'dicomio[archive]'", name=error.name
+    ) from error
 
 __all__ = ["Archive"]
