@@ -13,8 +13,9 @@ tls = { ca = "archive.pem", certificate = "me.crt", key = "me.key", profile = "e
 
 import ssl as openssl
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
+from inspect import signature
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final, Self
@@ -32,6 +33,7 @@ KINDS: Final[Mapping[str, type]] = {
     "max_pdu": int,
     "associations": int,
     "strict": bool,
+    "local_host": str,
     "role_selection": bool,
     "tls": dict,
 }
@@ -52,6 +54,7 @@ class Peer:
         role_selection: whether it is asked for roles (PS3.7 D.3.3.4); where it is not, it is expected to take them.
             Some peers are disturbed by being asked.
         ssl: a TLS context; without it connections are plain.
+        local_host: address of ours that connections come from; the choice of the system by default.
 
     Raises:
         TypeError: one of these is not of the kind that is wanted.
@@ -67,6 +70,7 @@ class Peer:
     strict: bool = False
     role_selection: bool = True
     ssl: openssl.SSLContext | None = None
+    local_host: str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.address, Address):
@@ -95,9 +99,7 @@ class Peer:
             OSError: a certificate or key cannot be read.
         """
         values = dict(table)
-        unknown = sorted(set(values) - {each.name for each in fields(cls) if each.name != "ssl"} - {"tls"})
-        if unknown:
-            raise ValueError(f"{', '.join(unknown)}: a peer has no such thing")
+        refuse_unknown("a peer", values, [*(each.name for each in fields(cls) if each.name != "ssl"), "tls"])
         if "address" not in values:
             raise ValueError("address is missing")
         for name, kind in KINDS.items():
@@ -108,8 +110,7 @@ class Peer:
         if "window" in values:
             values["window"] = checked_window(values["window"])
         if "timeout" in values:
-            given = values["timeout"]
-            values["timeout"] = Timeout(**given) if isinstance(given, Mapping) else Timeout(given)
+            values["timeout"] = timeout_from(values["timeout"])
         if "tls" in values:
             values["ssl"] = context_from(values.pop("tls"), directory)
         return cls(**values)
@@ -126,21 +127,54 @@ class Peer:
         return replace(given, **special)
 
 
+def refuse_unknown(what: str, table: Mapping[str, object], known: Collection[str]) -> None:
+    """Looks whether the keys of a table are known.
+
+    Raises:
+        ValueError: some are not; the message has those that are.
+    """
+    unknown = sorted(set(table) - set(known))
+    if unknown:
+        raise ValueError(f"{', '.join(unknown)}: {what} has no such thing; it has {', '.join(known)}")
+
+
+def timeout_from(given: Any) -> Timeout:
+    """The deadlines that a table describes, or a number for all of them."""
+    if not isinstance(given, Mapping):
+        return Timeout(given)
+    refuse_unknown("timeout", given, [each.name for each in fields(Timeout)])
+    return Timeout(**given)
+
+
 def context_from(table: Mapping[str, Any], directory: Path) -> openssl.SSLContext:
     """The TLS context that a table describes."""
     options = dict(table)
-    for name in TLS_PATHS:
-        value = options.get(name)
-        if isinstance(value, str):
-            options[name] = directory / value
-        elif value is not None:
-            options[name] = [directory / each for each in value]
+    refuse_unknown("tls", options, list(signature(client_context).parameters))
+    paths = {name: paths_from(name, options[name], directory) for name in TLS_PATHS if name in options}
+    for name, found in paths.items():
+        options[name] = found if isinstance(options[name], list) else found[0]
     if "profile" in options:
+        profiles = [profile.value for profile in Profile]
+        if options["profile"] not in profiles:
+            wanted = ", ".join(map(repr, profiles))
+            raise ValueError(f"tls: profile is {options['profile']!r}; one of {wanted} is expected")
         options["profile"] = Profile(options["profile"])
     try:
         return client_context(**options)
     except TypeError as error:
         raise ValueError(f"tls: {error}") from error
+    except OSError as error:
+        about = [name for name, found in paths.items() if any(str(path) in str(error) for path in found)]
+        error.strerror = ": ".join(filter(None, ["tls", ", ".join(about), error.strerror]))
+        raise
+
+
+def paths_from(name: str, value: object, directory: Path) -> list[Path]:
+    """The file of a key of the TLS table, or its files."""
+    found: list[Any] = value if isinstance(value, list) else [value]
+    if not all(isinstance(each, str) for each in found):
+        raise ValueError(f"tls: {name} is {value!r}; a file is expected, or a list of files")
+    return [directory / each for each in found]
 
 
 def load_peers(path: str | PathLike[str]) -> dict[str, Peer]:
@@ -151,7 +185,7 @@ def load_peers(path: str | PathLike[str]) -> dict[str, Peer]:
 
     Raises:
         ValueError: it is not such a file; the message names table and reason.
-        OSError: it, or a file it names, cannot be read.
+        OSError: it, or a file it names, cannot be read; the message names table and key then.
     """
     file = Path(path)
     with file.open("rb") as stream:
@@ -164,4 +198,7 @@ def load_peers(path: str | PathLike[str]) -> dict[str, Peer]:
             peers[name] = Peer.from_table(table, file.parent)
         except (ValueError, TypeError) as error:
             raise ValueError(f"{file}: [{name}]: {error}") from error
+        except OSError as error:
+            error.strerror = f"{file}: [{name}]: {error.strerror}"
+            raise
     return peers

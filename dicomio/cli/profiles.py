@@ -29,7 +29,9 @@ def profiled(words: Sequence[str]) -> Mapping[str, object]:
     try:
         peers = load_peers(file)
     except OSError as error:
-        raise UsageError(f"{error.filename or file}: {error.strerror or error}") from error
+        # What is wrong with a file that the profile names comes with table and key.
+        words = [error.strerror or str(error), error.filename or ""]
+        raise UsageError(": ".join(filter(None, words if file in words[0] else reversed(words)))) from error
     except ValueError as error:
         raise UsageError(str(error) if file in str(error) else f"{file}: {error}") from error
     if name not in peers:

@@ -100,7 +100,7 @@ def test_a_file_elsewhere(tool: Tool, receiver: Receive, tmp_path: Path, sample:
     [
         (["--profile", "nobody"], "peers.toml has no peer 'nobody'; it has pacs, plain, secret"),
         (["--profile", "pacs", "--peers", "no.toml"], "no.toml: No such file or directory"),
-        (["--profile", "pacs", "localhost", "104"], "localhost 104"),
+        (["--profile", "pacs", "localhost", "104"], "localhost 104; --profile gives HOST and PORT"),
         (["--profile"], "option --profile needs a value"),
     ],
 )
@@ -115,8 +115,32 @@ def test_wrong_usage(tool: Tool, words: list[str], text: str) -> None:
     [
         ("[pacs", "peers.toml: "),
         ("[pacs]\n", "[pacs]: address is missing"),
-        ("[pacs]\naddress = 'A@h:1'\ncolour = 'red'\n", "colour: a peer has no such thing"),
-        ("[pacs]\naddress = 'A@h:1'\ntls = { ca = 'no.pem' }\n", "No such file"),
+        ("[pacs]\naddress = 'A@h:1'\ncolour = 'red'\n", "colour: a peer has no such thing; it has address, ae_title, "),
+        (
+            "[pacs]\naddress = 'A@h:1'\ntimeout = { defalt = 1 }\n",
+            "[pacs]: defalt: timeout has no such thing; it has default, ",
+        ),
+        (
+            "[pacs]\naddress = 'A@h:1'\ntls = { cert = 'a' }\n",
+            "[pacs]: cert: tls has no such thing; it has ca, certificate, ",
+        ),
+        (
+            "[pacs]\naddress = 'A@h:1'\ntls = { ca = 'no.pem' }\n",
+            "peers.toml: [pacs]: tls: ca: No such file or directory: no.pem",
+        ),
+        ("[pacs]\naddress = 'A@h:1'\ntls = { ca = 'peers.toml' }\n", "peers.toml: [pacs]: tls: ca: peers.toml: "),
+        (
+            "[pacs]\naddress = 'A@h:1'\ntls = { certificate = 'a', key = 'b' }\n",
+            "[pacs]: tls: certificate, key: No such file",
+        ),
+        (
+            "[pacs]\naddress = 'A@h:1'\ntls = { ca = 5 }\n",
+            "[pacs]: tls: ca is 5; a file is expected, or a list of files",
+        ),
+        (
+            "[pacs]\naddress = 'A@h:1'\ntls = { profile = 'x' }\n",
+            "[pacs]: tls: profile is 'x'; one of 'BCP 195', 'non-downgrading BCP 195', ",
+        ),
     ],
 )
 def test_files_that_are_wrong(tool: Tool, peers: Path, content: str, text: str) -> None:
