@@ -222,6 +222,7 @@ class Application:
         timeout: Timeout | float | None = USUAL,
         limits: Limits | None = None,
         ssl: tls.SSLContext | None = None,
+        local_host: str | None = None,
     ) -> connect:
         """Opens an association on which this application serves what the peer asks for.
 
@@ -232,6 +233,7 @@ class Application:
             timeout: deadlines; a number is the default of each, which is 30 seconds.
             limits: what the peer may send.
             ssl: a TLS context; without it the connection is plain.
+            local_host: address of ours that the connection comes from; the choice of the system by default.
 
         Raises:
             ConnectFailed: the destination is not known, or cannot be reached; see `dicomio.connect` for the others.
@@ -246,6 +248,7 @@ class Application:
             timeout=timeout,
             limits=limits,
             ssl=ssl,
+            local_host=local_host,
             locate=self.locate,
         )
 

@@ -46,7 +46,7 @@ class Client(ServiceUser):
     Use it in `async with`: leaving the block releases the associations, leaving it by an exception aborts them.
 
     Args:
-        address: the peer, `AET@host:port`, or its profile.
+        address: the peer, `AET@host:port`, or its profile; the port is 104 where none is given.
         ae_title: our AE title, DICOMIO by default.
         limits: `associations` is how many may be open at once, 1 by default; `keepalive` how long unused ones stay.
         timeout: deadlines; a number is the default of each.
@@ -241,7 +241,7 @@ async def echo(
     """Opens an association, asks for a sign of life (C-ECHO), and releases it.
 
     Args:
-        address: the peer, `AET@host:port`, or its profile.
+        address: the peer, `AET@host:port`, or its profile; the port is 104 where none is given.
         ae_title: our AE title, DICOMIO by default.
         timeout: deadlines; a number is the default of each, which is 30 seconds.
         ssl: a TLS context; without it the connection is plain.

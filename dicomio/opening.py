@@ -63,6 +63,7 @@ class Given(NamedTuple):
     timeout: Timeout | float | None
     limits: Limits | None
     ssl: tls.SSLContext | None
+    local_host: str | None
     strict: bool
 
 
@@ -112,7 +113,7 @@ class connect:  # used like a function
     Leaving the block releases the association; leaving it by an exception aborts it.
 
     Args:
-        address: the peer, `AET@host:port`, or its profile.
+        address: the peer, `AET@host:port`, or its profile; the port is 104 where none is given.
         contexts: what to propose: SOP class UIDs, or `PresentationContext` for a choice of transfer syntaxes.
         ae_title: our AE title, DICOMIO by default.
         app: serves what the peer asks for on this association.
@@ -168,9 +169,8 @@ class connect:  # used like a function
         self.identity = identity
         self.extended = extension_bytes(extended)
         self.common_extended = common_extended
-        self.local_address = (local_host, 0) if local_host is not None else None
         self.socket_options = socket_options
-        self.given = Given(ae_title, window, timeout, limits, ssl, strict)
+        self.given = Given(ae_title, window, timeout, limits, ssl, local_host, strict)
         if locate is not None and isinstance(address, str):
             # An AE title; taken for an address, one that a peer has chosen for itself would tell us where to connect.
             address = Address(address.strip(), "", 0)
@@ -189,6 +189,8 @@ class connect:  # used like a function
         self.timeout = peer.timeout if given.timeout == USUAL else Timeout.of(given.timeout)
         self.limits = peer.limits(given.limits)
         self.ssl = given.ssl or peer.ssl
+        local_host = given.local_host or peer.local_host
+        self.local_address = (local_host, 0) if local_host is not None else None
         self.strict = given.strict or peer.strict
         self.role_selection = peer.role_selection
 

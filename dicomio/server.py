@@ -388,7 +388,8 @@ def serve(
     Args:
         app: the application.
         host: address or addresses to listen on; all of the machine's by default.
-        port: TCP port; 0 for any that is free (see `Server.port`), on IPv4 where no host is given.
+        port: TCP port, 11112 where none is given; 0 for any that is free (see `Server.port`), on IPv4 where no host
+            is given.
         sock: a socket that is bound already, in place of host and port; `inherited_socket` finds one of systemd.
         path: of a Unix socket to listen on, in place of host and port.
         reuse_port: share the port with other processes.

@@ -150,8 +150,8 @@ def test_both_protocol_errors_can_be_caught_at_once() -> None:
             "no presentation context accepted for SOP class 1.2.840.10008.5.1.4.1.1.2 (CTImageStorage)",
         ),
         (
-            NoPresentationContext("1.2.3", "1.2.840.10008.1.2.4.50"),
-            "no presentation context accepted for SOP class 1.2.3 with transfer syntax 1.2.840.10008.1.2.4.50 (JPEGBaseline8Bit)",
+            NoPresentationContext("1.2", "1.2.840.10008.1.2.5"),
+            "no presentation context accepted for SOP class 1.2 with transfer syntax 1.2.840.10008.1.2.5 (RLELossless)",
         ),
         (Refused(0x0124), "refused with status 0x0124"),
         (Refused(0xA700, "disk full"), "refused with status 0xA700: disk full"),

@@ -455,6 +455,17 @@ async def test_connections_come_from_the_address_that_is_asked_for() -> None:
         async with dicomio.Client(address, local_host="127.0.0.3") as client:
             await client.echo()
             assert [each.peer.host for each in server.associations] == ["127.0.0.3"]
+        await until(lambda: not server.connections)
+        ours = Application("OURS")
+        async with ours.connect(dicomio.Address.parse(address), contexts=[sop.Verification], local_host="127.0.0.4"):
+            assert [each.peer.host for each in server.associations] == ["127.0.0.4"]
+        await until(lambda: not server.connections)
+        profile = dicomio.Peer(dicomio.Address.parse(address), local_host="127.0.0.5")
+        for local_host, host in ((None, "127.0.0.5"), ("127.0.0.6", "127.0.0.6")):
+            async with dicomio.Client(profile, local_host=local_host) as client:
+                await client.echo()
+                assert [each.peer.host for each in server.associations] == [host]
+            await until(lambda: not server.connections)
         # One of TEST-NET-1 (RFC 5737), which is not ours.
         with pytest.raises(ConnectFailed, match="Cannot assign requested address"):
             await connect(address, contexts=[sop.Verification], local_host="192.0.2.1")
