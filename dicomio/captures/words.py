@@ -157,6 +157,12 @@ def user_lines(user: UserInformation) -> Iterator[str]:
 # messages
 
 
+def status_in_words(record: Mapping[str, object]) -> str:
+    """A status, its category, and what it means where that is more than the category."""
+    words = f"{record['status']} {record['category']}"
+    return words if record["meaning"] == record["category"] else f"{words}, {record['meaning']}"
+
+
 def message_lines(said: Said, message: Message) -> Iterator[str]:
     """A command: its name and status, then its elements."""
     command = message.command
@@ -164,7 +170,7 @@ def message_lines(said: Said, message: Message) -> Iterator[str]:
     syntax = f" ({name_of(abstract_syntax)})" if abstract_syntax else ""
     after = f", after {said.after / 1_000_000:.3f} ms" if said.after is not None else ""
     record = command_record(command)
-    status = f": {record['status']} {record['category']}, {record['meaning']}" if command.status is not None else ""
+    status = f": {status_in_words(record)}" if command.status is not None else ""
     yield f"{command.name} on context {message.context_id}{syntax}{status}{after}"
     for name, value in record.items():
         if name == "quirks":

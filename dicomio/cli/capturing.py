@@ -12,9 +12,10 @@ from dicomio.server import loop_factory
 __all__ = ["listen_host", "run_until_signal", "tell_port"]
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
-def run_until_signal(make: Callable[[], Coroutine[Any, Any, T]], interrupted: T) -> T:
+def run_until_signal(make: Callable[[], Coroutine[Any, Any, T]], interrupted: U) -> T | U:
     """Runs a coroutine to its end, or until SIGINT or SIGTERM.
 
     Args:
@@ -22,7 +23,7 @@ def run_until_signal(make: Callable[[], Coroutine[Any, Any, T]], interrupted: T)
         interrupted: what is returned then.
     """
 
-    async def main() -> T:
+    async def main() -> T | U:
         loop = asyncio.get_running_loop()
         task = asyncio.ensure_future(make())
         for number in (signal.SIGINT, signal.SIGTERM):

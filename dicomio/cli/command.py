@@ -138,7 +138,10 @@ def parse(tool: Tool, words: Sequence[str]) -> Namespace:
     given = profiled(found) if tool.name in SCUS else {}
     parser = parser_of(tool, without=given)
     parser.set_defaults(**({"peer_profile": None} | dict(given)))
-    args = parser.parse_args(found)
+    args, more = parser.parse_known_args(found)
+    if more:
+        hint = "; --profile gives HOST and PORT" if given else ""
+        raise UsageError(f"unrecognized arguments: {' '.join(more)}{hint}")
     refuse_without_tls(tool, found, args)
     return args
 
@@ -170,10 +173,10 @@ def usage_of(tool: Tool) -> str:
 def exit_codes(tool: Tool) -> dict[int, str]:
     """What the exit codes of a tool mean."""
     return {
-        DONE: "all done",
+        DONE: tool.done,
         REFUSED: tool.failure,
         MISUSED: "wrong usage, or input that cannot be read",
-        INTERRUPTED: "interrupted",
+        INTERRUPTED: tool.interrupted,
     }
 
 

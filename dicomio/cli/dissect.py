@@ -3,7 +3,7 @@
 import sys
 from argparse import Namespace
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,6 +15,7 @@ from dicomio.captures import (
     Dissector,
     Event,
     Extractor,
+    InvalidCapture,
     LiveCapture,
     Noted,
     Opened,
@@ -61,11 +62,8 @@ class Dissection:
         """Reads all there is; returns the exit code."""
         if self.args.live:
             self.capture()
-        elif self.args.file == "-":
-            self.read(sys.stdin.buffer)
         else:
-            with open(self.args.file, "rb") as file:
-                self.read(file)
+            self.read_file(self.args.file)
         self.tell(self.dissector.finish())
         if not self.dissector.associations:
             self.output.say("no association was found")
@@ -73,6 +71,22 @@ class Dissection:
         for text in missed:
             self.output.error(text)
         return 1 if missed else 0
+
+    def read_file(self, name: str) -> None:
+        """Reads the file of this name, or standard input.
+
+        Raises:
+            UsageError: it cannot be read, or is no capture.
+        """
+        try:
+            with nullcontext(sys.stdin.buffer) if name == "-" else open(name, "rb") as file:
+                self.read(file)
+        except InvalidCapture as error:
+            raise UsageError(f"{name}: {error}") from error
+        except OSError as error:
+            if error.filename != name:
+                raise
+            raise UsageError(f"{name}: {error.strerror}") from error
 
     def read(self, file: BinaryIO) -> None:
         """Reads a file."""

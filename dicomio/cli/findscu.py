@@ -88,7 +88,8 @@ class FindSCU:
     def conclude(self, matches: Matches) -> bool:
         """Says how a query ended, and whether well."""
         cancelled = matches.received == self.args.cancel
-        logger.info("%s: %d matches, %s", self.peer, matches.received, matches.status)
+        noun = "match" if matches.received == 1 else "matches"
+        logger.info("%s: %d %s, %s", self.peer, matches.received, noun, matches.status)
         if matches.status == Status.SUCCESS or (cancelled and matches.status == Status.CANCEL):
             return True
         self.output.error(f"{self.peer}: C-FIND ended with {matches.status}")

@@ -93,6 +93,9 @@ class Output(logging.Handler):
         level: name of the log level.
         json: print results as JSON lines.
         configured: log records go where `--log-config` says.
+
+    Attributes:
+        developing: whether to tell where errors come from, whatever the level.
     """
 
     def __init__(self, tool: Tool, level: str, *, json: bool = False, configured: bool = False) -> None:
@@ -101,6 +104,7 @@ class Output(logging.Handler):
         self.threshold = LEVELS[level]
         self.json = json
         self.configured = configured
+        self.developing = False
         self.console: Console | None = None
         self.before: dict[str, int] = {}
 
@@ -131,7 +135,7 @@ class Output(logging.Handler):
             logging.getLogger(name).setLevel(level)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Writes a log record, without its traceback unless everything is to be told."""
+        """Writes a log record, with its traceback where that is to be told."""
         text = f"{record.levelname.lower()}: {record.getMessage()}"
         error = record.exc_info[1] if record.exc_info else None
         if error is not None:
@@ -166,11 +170,11 @@ class Output(logging.Handler):
 
     @property
     def tracing(self) -> bool:
-        """Whether everything is to be told."""
-        return self.threshold <= logging.DEBUG
+        """Whether to tell where errors come from."""
+        return self.threshold <= logging.DEBUG or (self.developing and self.threshold < QUIET)
 
     def trace(self, error: BaseException | None) -> None:
-        """Where an error comes from, when everything is to be told."""
+        """Where an error comes from, when that is to be told."""
         if error is not None and self.tracing:
             for line in "".join(traceback.format_exception(error)).splitlines():
                 self.line(f"  {line}")

@@ -18,8 +18,9 @@ Options may stand anywhere; of those that exclude one another the last one count
 spelling in the same word (`--timeout=5`). An option that a tool does not have ends it with exit code 2 and a line that
 names it.
 
-Results go to stdout, as JSON lines with `--json`; everything for humans goes to stderr. Ctrl-C cancels what is under
-way, releases the association and ends the tool with exit code 130.
+Results go to stdout, as JSON lines with `--json`; everything for humans goes to stderr. Ctrl-C ends a tool that
+goes to a peer with exit code 130: findscu, movescu and getscu cancel what is under way and release the association, the
+others abort it. A server finishes what is under way and ends with exit code 0, or at once when Ctrl-C comes again.
 
 `dicomio completion bash`, `zsh` or `fish` prints a script that completes command lines: in bash
 `source <(dicomio completion bash)`.

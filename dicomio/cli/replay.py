@@ -16,7 +16,9 @@ def run(args: Namespace, output: Output) -> int:
     """Runs the tool; 1 if the peer said anything else than in the capture."""
     if (args.port is None) == (args.to is None):
         raise UsageError("either a PORT to listen on or --to HOST PORT is needed")
-    differences = run_until_signal(lambda: play(args, output), interrupted=["it was interrupted"])
+    differences = run_until_signal(lambda: play(args, output), interrupted=None)
+    if differences is None:
+        raise KeyboardInterrupt
     for text in differences:
         output.result(text, {"difference": text})
     return 1 if differences else 0

@@ -157,7 +157,11 @@ class Sender:
         else:
             error, reason = None, f"{left} of {self.stored + left} instances not sent over a single association"
         counts = f"{failed} of {self.stored + failed + left} instances failed" + (f", {left} not sent" if left else "")
-        self.output.error(f"{counts}: {reason}" if failed else reason, error)
+        if failed:
+            # Results on stdout have said so already; who reads them as JSON does not see them.
+            known = not self.output.json and reason in map(self.reason_of, self.failures)
+            reason = counts if known else f"{counts}: {reason}"
+        self.output.error(reason, error)
         refused = any(outcome.instance is not None for outcome in self.failures)
         return 1 if refused or left else 2
 

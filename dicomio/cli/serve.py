@@ -21,6 +21,7 @@ def run(args: Namespace, output: Output) -> int:
     if not args.reload:
         return serve_application(find_application(args.application), args, output)
     split(args.application)
+    output.developing = True
     with ExitStack() as stack:
         if args.port == 0:
             # Whoever was told the port finds the next process there too.

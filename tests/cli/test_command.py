@@ -267,3 +267,18 @@ def test_nobody_reads_the_results() -> None:
     assert process.returncode == 1
     assert b"Exception" not in err
     assert b"Traceback" not in err
+
+
+def test_interrupts_while_loading_end_it_silently(tool: Tool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(name: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dicomio.cli.command.import_module", load)
+    assert tool("echoscu", "localhost", 104) == (130, "", "")
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_help_says_what_an_interrupt_comes_to(tool: Tool, name: str) -> None:
+    out = tool(name, "--help").out
+    assert f"  130 {BY_NAME[name].interrupted}" in out
+    assert ("  0   ended by SIGINT (Ctrl-C)" in out) == BY_NAME[name].serves

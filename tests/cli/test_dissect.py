@@ -35,6 +35,7 @@ def test_lines(tool: Tool, capture: Path) -> None:
     assert lines[1].endswith(": MODALITY calls ARCHIVE")
     assert lines[-2].endswith("released; the connection was closed")
     assert "P-DATA-TF, " not in out
+    assert ": 0x0000 Success, after " in out
     assert "P-DATA-TF, 1006 bytes" in tool("dissect", capture, "--pdus").out
 
 
@@ -114,13 +115,12 @@ def test_what_is_no_capture(tool: Tool, tmp_path: Path) -> None:
     path = tmp_path / "text"
     path.write_text("text")
     assert tool("dissect", path) == (
-        1,
+        2,
         "",
-        "dicomio dissect: neither a pcap nor a pcapng file: it begins with 74 65 78 74\n",
+        f"dicomio dissect: {path}: neither a pcap nor a pcapng file: it begins with 74 65 78 74\n",
     )
-    code, out, err = tool("dissect", tmp_path / "missing")
-    assert (code, out) == (1, "")
-    assert "No such file" in err
+    missing = tmp_path / "missing"
+    assert tool("dissect", missing) == (2, "", f"dicomio dissect: {missing}: No such file or directory\n")
 
 
 @pytest.mark.parametrize(

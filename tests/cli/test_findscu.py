@@ -537,6 +537,8 @@ def test_peer_without_the_query_model(tool: Tool) -> None:
 def test_verbose_tells_how_it_ended(tool: Tool) -> None:
     err = ask(tool, Catalogue().app, *KEYS, "-v").err
     assert "info: PEER: 3 matches, 0x0000 Success\n" in err
+    err = ask(tool, Catalogue().app, *KEYS, "-v", "--cancel", "1").err
+    assert "info: PEER: 1 match, 0x" in err
 
 
 # interrupts

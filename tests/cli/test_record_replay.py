@@ -1,5 +1,6 @@
 """`dicomio record` and `dicomio replay`, in processes of their own."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -56,11 +57,13 @@ def test_nothing_is_overwritten(tool: Tool, tmp_path: Path) -> None:
     assert path.read_bytes() == b"something"
 
 
-def test_replay_that_is_interrupted_has_failed(tool: Tool, receiver: Receive, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_replay_that_is_interrupted(tool: Tool, receiver: Receive, tmp_path: Path, number: int) -> None:
     path = tmp_path / "record.pcapng"
     recorded(tool, receiver, path)
     with running("replay", path, 0) as acceptor:
-        assert acceptor.stop() == 1
+        assert acceptor.stop(number) == 130
+        assert acceptor.said[1:] == ["dicomio replay: interrupted\n"]
 
 
 @pytest.mark.parametrize(

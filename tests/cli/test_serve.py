@@ -128,6 +128,18 @@ def test_code_that_cannot_be_run_is_tried_again_when_it_changes(tool: Tool, code
         assert server.stop(signal.SIGINT) == 0
 
 
+@pytest.mark.parametrize("option", ["--reload", "-d"])
+def test_handlers_that_fail_are_told_of_with_file_and_line(tool: Tool, code: Path, option: str) -> None:
+    lines = ["from dicomio import Application", "app = Application('MINE')", "@app.echo()", "async def fail(request):"]
+    (code / "mine.py").write_text("\n".join([*lines, "    raise KeyError('missing')", ""]))
+    with running("serve", "mine:app", "--port", 0, option, directory=code) as server:
+        assert tool("echoscu", "127.0.0.1", server.port).code == 1
+        server.wait_for("failed: KeyError: 'missing'$")
+        server.wait_for(r'^ +File ".*mine.py", line 5, in fail$')
+        server.wait_for("KeyError: 'missing'$")
+        assert server.stop() == 0
+
+
 def test_files_that_are_no_code_change_nothing(tool: Tool, code: Path) -> None:
     for directory in (".hidden", "environment"):
         (code / directory).mkdir()

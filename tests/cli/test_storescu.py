@@ -148,7 +148,7 @@ def test_unreadable_input_can_be_passed_over(tool: Tool, receiver: Receive, samp
     code, out, err = tool("storescu", "127.0.0.1", peer.port, study / "README.txt", sample(CT), "-nh")
     assert code == 2
     assert out.startswith(f"failed: {study / 'README.txt'}: it is not a DICOM file")
-    assert err.startswith(f"dicomio storescu: 1 of 2 instances failed: {study / 'README.txt'}: it is not")
+    assert err == "dicomio storescu: 1 of 2 instances failed\n"
     assert len(peer.files) == 1
 
 
@@ -172,8 +172,8 @@ def test_the_first_failure_ends_it(tool: Tool, picky: Application, sample: Sampl
     reason = f"{peer} answered C-STORE of {Instance.open(sample(MR)).sop_instance_uid} with 0xA700"
     assert code == 1
     assert out.startswith(f"failed: {sample(MR)}: {reason}")
-    assert err.startswith(f"dicomio storescu: 1 of 3 instances failed, 1 not sent: {reason}")
-    assert "no room" in err
+    assert "no room" in out
+    assert err == "dicomio storescu: 1 of 3 instances failed, 1 not sent\n"
     assert err.count("\n") == out.count("\n") == 1
 
 
@@ -226,7 +226,7 @@ def test_peer_that_aborts(tool: Tool, receiver: Receive, sample: Sample) -> None
     code, out, err = tool("storescu", "127.0.0.1", port, sample(CT), sample(MR))
     assert code == 1
     assert out.startswith(f"failed: {sample(CT)}: ANY-SCP@127.0.0.1:{port} aborted")
-    assert err.startswith(f"dicomio storescu: 1 of 2 instances failed, 1 not sent: ANY-SCP@127.0.0.1:{port} aborted")
+    assert err == "dicomio storescu: 1 of 2 instances failed, 1 not sent\n"
 
 
 def test_lost_associations_are_opened_again_when_failures_are_passed_over(
@@ -235,16 +235,16 @@ def test_lost_associations_are_opened_again_when_failures_are_passed_over(
     peer = receiver("--abort-after")
     code, out, err = tool("storescu", "127.0.0.1", peer.port, sample(CT), sample(MR), "-nh")
     assert (code, out.count("\n")) == (1, 2)
-    assert err.startswith("dicomio storescu: 2 of 2 instances failed: ")
+    assert err == "dicomio storescu: 2 of 2 instances failed\n"
     peer.close()
     assert [type(ended) for ended in peer.ended] == [AssociationAborted, AssociationAborted]
 
 
 def test_slow_peer(tool: Tool, receiver: Receive, sample: Sample) -> None:
     port = receiver("--sleep-after", 30).port
-    code, _, err = tool("storescu", "127.0.0.1", port, sample(CT), "-td", "0.2")
-    assert code == 1
-    assert f"ANY-SCP@127.0.0.1:{port}: no response within 0.2 s" in err
+    code, out, err = tool("storescu", "127.0.0.1", port, sample(CT), "-td", "0.2")
+    assert (code, err) == (1, "dicomio storescu: 1 of 1 instances failed\n")
+    assert f"ANY-SCP@127.0.0.1:{port}: no response within 0.2 s" in out
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ from dicomio.cli.options.tools import (
     ALL,
     ARCHIVE,
     CONNECTION,
+    FIND,
     GENERAL,
     IDENTITY,
     NETWORK,
     OUTPUT,
-    QUERIES,
     REPEATED,
     RETRIEVE,
     SCP,
@@ -94,13 +94,12 @@ OPTIONS: Final = (
         values.seconds,
         default=30.0,
     ),
-    Option(
-        ("-td", "--dimse-timeout"),
-        "seconds for a message of the peer (unlimited; storescp: 600)",
-        NETWORK,
-        CONNECTION,
-        "SECONDS",
-        values.seconds,
+    *(
+        Option(("-td", "--dimse-timeout"), meaning, tools, CONNECTION, "SECONDS", values.seconds)
+        for meaning, tools in (
+            ("seconds for a message of the peer (unlimited)", SCUS),
+            ("seconds for a message of the peer (unlimited), and without any (600)", SERVERS),
+        )
     ),
     Option(
         ("-pdu", "--max-pdu"),
@@ -220,12 +219,14 @@ OPTIONS: Final = (
             (("+pz", "--profile-bcp195-ex"), "extended BCP 195 profile", Profile.EXTENDED),
         )
     ),
-    Option(
-        ("-od", "--output-directory"),
-        "where files are written (here; demo: nowhere that stays; findscu: implies -X; qrscp: ./archive)",
-        (*SCP, *ARCHIVE, *QUERIES, "demo"),
-        OUTPUT,
-        "DIRECTORY",
+    *(
+        Option(("-od", "--output-directory"), meaning, tools, OUTPUT, "DIRECTORY")
+        for meaning, tools in (
+            ("where files are written (here)", (*SCP, *RETRIEVE)),
+            ("where -X writes the matches (here); implies -X", FIND),
+            ("where the archive is (./archive)", ARCHIVE),
+            ("where the files that come back are written (nowhere that stays)", ("demo",)),
+        )
     ),
     Option(
         ("+B", "--bit-preserving"),

@@ -19,6 +19,8 @@ class Tool:
         serves: it waits for peers, rather than going to one.
         results: what it prints on stdout, and what with `--json`.
         failure: what exit code 1 means.
+        interrupted: what exit code 130 means, which Ctrl-C (SIGINT) ends it with.
+        done: what exit code 0 means.
     """
 
     name: str
@@ -26,6 +28,8 @@ class Tool:
     serves: bool = False
     results: str = "nothing"
     failure: str = "the peer or the network said no"
+    interrupted: str = "interrupted"
+    done: str = "all done"
 
 
 @dataclass(frozen=True, slots=True)

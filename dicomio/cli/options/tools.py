@@ -44,23 +44,30 @@ __all__ = [
     "TOOLS",
 ]
 
+ABORTED: Final = "interrupted; the association was aborted"
+RELEASED: Final = "interrupted; what was under way was cancelled, and the association released"
+UNREADY: Final = "interrupted before it served, or a second time before all was finished"
+
 TOOLS: Final = (
     Tool(
         "echoscu",
         "Asks a peer for a sign of life (C-ECHO) and prints the round-trip times.",
         results="each echo and how long it took; with --json its peer, number, status and seconds",
+        interrupted=ABORTED,
     ),
     Tool(
         "storescu",
         "Sends DICOM files to a peer (C-STORE).",
         results="each failure; with --json each file: path, UIDs, status and error",
         failure="the peer or the network said no, or some objects were not stored",
+        interrupted=ABORTED,
     ),
     Tool(
         "dcmsend",
         "Sends DICOM files to a peer (C-STORE), the simple way.",
         results="each failure; with --json each file: path, UIDs, status and error",
         failure="the peer or the network said no, or some objects were not stored",
+        interrupted=ABORTED,
     ),
     Tool(
         "storescp",
@@ -68,6 +75,8 @@ TOOLS: Final = (
         serves=True,
         results="nothing; with --json each object: path, UIDs and peer",
         failure="the port cannot be listened on",
+        interrupted=UNREADY,
+        done="ended by SIGINT (Ctrl-C), SIGTERM or a peer (--allow-shutdown), when all was finished",
     ),
     Tool(
         "dcmrecv",
@@ -75,36 +84,45 @@ TOOLS: Final = (
         serves=True,
         results="nothing; with --json each object: path, UIDs and peer",
         failure="the port cannot be listened on",
+        interrupted=UNREADY,
+        done="ended by SIGINT (Ctrl-C), SIGTERM or a peer (--allow-shutdown), when all was finished",
     ),
     Tool(
         "findscu",
         "Asks a peer for what matches a query (C-FIND) and prints the matches as they come.",
         results="each match, on a terminal as a table; with --json in the DICOM JSON model (PS3.18 Annex F)",
+        interrupted=RELEASED,
     ),
     Tool(
         "movescu",
         "Has a peer send objects to a destination that it knows (C-MOVE).",
         results="UIDs of what failed; with --json each response, and each object received",
         failure="the peer or the network said no, or some objects were not moved",
+        interrupted=RELEASED,
     ),
     Tool(
         "getscu",
         "Retrieves objects from a peer and writes them to files (C-GET).",
         results="UIDs of what failed; with --json each response and each object",
         failure="the peer or the network said no, or some objects were not stored",
+        interrupted=RELEASED,
     ),
-    Tool("termscu", "Asks a peer to shut down (private Shutdown SOP class)."),
+    Tool("termscu", "Asks a peer to shut down (private Shutdown SOP class).", interrupted=ABORTED),
     Tool(
         "qrscp",
         "Keeps objects in an archive, to be queried and retrieved (Query/Retrieve SCP).",
         serves=True,
         failure="the port cannot be listened on",
+        interrupted=UNREADY,
+        done="ended by SIGINT (Ctrl-C), SIGTERM or a peer (--allow-shutdown), when all was finished",
     ),
     Tool(
         "serve",
         "Serves a dicomio.Application of yours.",
         serves=True,
         failure="the port cannot be listened on",
+        interrupted=UNREADY,
+        done="ended by SIGINT (Ctrl-C) or SIGTERM, when all was finished",
     ),
     Tool(
         "conformance",
@@ -116,13 +134,17 @@ TOOLS: Final = (
         "dissect",
         "Prints the DICOM associations in a network capture: PDUs, contexts, commands, statuses and times.",
         results="what was said, association by association; with --json each PDU, message and data set",
-        failure="the capture cannot be read, or an object in it could not be written",
+        failure="packets cannot be captured, or an object could not be written",
+        interrupted="interrupted while it read a file",
+        done="all done; ended by SIGINT (Ctrl-C) with --live",
     ),
     Tool(
         "record",
         "Passes associations on to a peer, and records them in a capture (pcapng).",
         serves=True,
         failure="the port cannot be listened on, or the capture cannot be written",
+        interrupted="interrupted before it listened",
+        done="ended by SIGINT (Ctrl-C) or SIGTERM, or after --count connections",
     ),
     Tool(
         "replay",
