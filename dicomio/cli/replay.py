@@ -4,7 +4,7 @@ import asyncio
 from argparse import Namespace
 
 from dicomio import DicomError
-from dicomio.captures import Replay
+from dicomio.captures import InvalidCapture, Replay
 from dicomio.cli.capturing import listen_host, run_until_signal, tell_port
 from dicomio.cli.errors import UsageError
 from dicomio.cli.output import Output
@@ -25,8 +25,17 @@ def run(args: Namespace, output: Output) -> int:
 
 
 async def play(args: Namespace, output: Output) -> list[str]:
-    """Plays all there is; returns the differences."""
-    replay = await asyncio.to_thread(Replay.load, args.file, timing=args.timing, patience=args.timeout)
+    """Plays all there is; returns the differences.
+
+    Raises:
+        UsageError: the capture cannot be read, or not be replayed.
+    """
+    try:
+        replay = await asyncio.to_thread(Replay.load, args.file, timing=args.timing, patience=args.timeout)
+    except InvalidCapture as error:
+        raise UsageError(f"{args.file}: {error}") from error
+    except OSError as error:
+        raise UsageError(f"{args.file}: {error.strerror or error}") from error
     if args.to is not None:
         host, port = args.to
         try:

@@ -88,3 +88,12 @@ def test_nobody_to_replay_to(tool: Tool, receiver: Receive, tmp_path: Path) -> N
     assert (code, out) == (1, "")
     assert err.startswith(f"dicomio replay: 127.0.0.1:{port}: ")
     assert "refused" in err or "Connect call failed" in err
+
+
+def test_captures_that_cannot_be_replayed(tool: Tool, tmp_path: Path) -> None:
+    missing, text = tmp_path / "missing", tmp_path / "text"
+    text.write_text("text")
+    for path, reason in ((missing, "No such file or directory"), (text, "neither a pcap nor a pcapng file")):
+        code, out, err = tool("replay", path, 0)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert err.startswith(f"dicomio replay: {path}: {reason}")

@@ -150,7 +150,7 @@ TOOLS: Final = (
         "replay",
         "Plays one side of the associations in a capture to a live peer, and compares what that says.",
         results="each difference from the capture",
-        failure="there were differences, or the capture cannot be played",
+        failure="there were differences, or no connection",
     ),
     Tool(
         "completion",
