@@ -42,6 +42,8 @@ PATIENCE: Final = 30.0
 CLOSING: Final = 5.0
 # Differences that are told of one association.
 MOST_DIFFERENCES: Final = 1_000
+# After these there is no association.
+LAST_WORDS: Final = ("A-ASSOCIATE-RJ", "A-ABORT")
 # What follows from other fields, and what is no part of the message.
 DERIVED: Final = ("message", "command_field", "meaning", "category", "quirks")
 
@@ -347,8 +349,12 @@ class Player:
         """Takes what was heard."""
         for unit in units_of(events):
             if self.heard < len(self.script.units):
-                for difference in self.script.units[self.heard].differences(unit):
+                expected = self.script.units[self.heard]
+                for difference in expected.differences(unit):
                     self.differ(difference)
+                if unit.name in LAST_WORDS and unit.name != expected.name:
+                    # Nobody listens any more, whether or not the connection is closed.
+                    self.ended = True
             else:
                 self.differ(f"{unit.name} came where nothing more was recorded")
             self.heard += 1

@@ -104,7 +104,9 @@ def guarded(func: Run, args: Namespace, output: Output) -> int:
         output.error(str(error))
         return REFUSED
     except OSError as error:
-        output.error(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        # Of a file that cannot get its name, the name that was meant for it.
+        name = error.filename2 or error.filename
+        output.error(f"{name}: {error.strerror}" if name else str(error))
         return REFUSED
     except Exception as error:
         output.error(f"internal error: {type(error).__name__}: {error}", error)

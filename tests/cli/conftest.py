@@ -203,3 +203,9 @@ def write_query(path: Path, identifier: Dataset) -> Path:
     """A query file."""
     path.write_bytes(header_of(ImplicitVRLittleEndian) + encode(identifier, ImplicitVRLittleEndian))
     return path
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A peer that is asked to shut down is given up at once where it goes on."""
+    monkeypatch.setattr("dicomio.cli.termscu.GRACE", 0.2)

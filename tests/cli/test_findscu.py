@@ -590,11 +590,15 @@ def test_interrupted_with_a_peer_that_does_not_end_it(tool: Tool, monkeypatch: p
 
 
 def test_interrupted_while_connecting(tool: Tool) -> None:
-    app = Application("PACS")
+    app, over = Application("PACS"), asyncio.Event()
 
     @app.on_associate
     async def screen(proposal: Proposal) -> None:
         interrupt()
-        await asyncio.Event().wait()
+        await over.wait()
+
+    @app.on_close
+    async def closed(association: Association) -> None:
+        over.set()
 
     assert ask(tool, app, *KEYS) == (130, "", "dicomio findscu: interrupted\n")

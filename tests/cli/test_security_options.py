@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from dicomio import STUDY_ROOT, Application, Identity, Proposal
+from dicomio import STUDY_ROOT, Access, Application, Identity, Proposal
 from dicomio.cli.command import parse
 from dicomio.cli.errors import UsageError
 from dicomio.cli.options import SCPS, SCUS, TOOLS
@@ -362,7 +362,7 @@ class Door:
 
     def __init__(self) -> None:
         self.seen: list[Identity] = []
-        self.app = Application("DOOR")
+        self.app = Application("DOOR", access=Access(refusal=0.05))
         self.app.store("*")(self.keep)
         self.app.find(STUDY_ROOT)(self.find)
         self.app.get(STUDY_ROOT)(self.keep)

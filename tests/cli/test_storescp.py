@@ -441,7 +441,7 @@ def test_values_are_not_searched_for_placeholders() -> None:
         (["--ignore", "-xcs", "true"], "option --ignore leaves nothing for -xcs"),
         (["--ignore", "-xcr", "echo #f"], "option -xcr: #f has no value there"),
         (["-tn", "--workers", 2], "names of files that are made of the time need --workers 1"),
-        (["+crv"], "option \\+crv needs \\+crl"),
+        (["+tls", "key", "certificate", "+crv"], "option \\+crv needs \\+crl"),
         (["+B", "+te"], "option \\+B leaves nothing for \\+t"),
         (["+B", "-g", "-e"], "option \\+B leaves nothing for \\+e and -e, -g"),
         (["+te", "+cl", 3], "option \\+cl needs \\+td or \\+t="),
