@@ -10,9 +10,11 @@ from blockbuster import BlockBuster, BlockBusterFunction
 from dicomio.pace import PACE
 
 # The machines that run the tests are busy with other things too: an example has no deadline, the test has one.
-# The examples are few, so that the suite is run often; HYPOTHESIS_PROFILE=thorough looks at many more.
+# The examples are few, so that the suite is run often; HYPOTHESIS_PROFILE=thorough looks at many more, and "again" at
+# fewer, for a Python after another one.
 hypothesis.settings.register_profile("here", deadline=None, max_examples=25)
 hypothesis.settings.register_profile("ci", deadline=None, max_examples=25, derandomize=True, print_blob=True)
+hypothesis.settings.register_profile("again", deadline=None, max_examples=5, derandomize=True, print_blob=True)
 hypothesis.settings.register_profile("thorough", deadline=None, max_examples=1000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if "CI" in os.environ else "here"))
 
