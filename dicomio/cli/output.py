@@ -6,6 +6,7 @@ import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
@@ -23,9 +24,10 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from dicomio import StoreRequest
 from dicomio.cli.options import Tool
 
-__all__ = ["Bar", "Output", "complain", "printable"]
+__all__ = ["Bar", "Output", "complain", "object_record", "printable"]
 
 QUIET: Final = logging.CRITICAL + 10
 LEVELS: Final = {
@@ -55,6 +57,17 @@ def printable(text: str) -> str:
 def complain(tool: str, text: str) -> None:
     """Says on stderr why a tool does not run."""
     sys.stderr.write(f"{f'dicomio {tool}'.strip()}: {printable(text)}\n")
+
+
+def object_record(request: StoreRequest, path: Path | None = None) -> dict[str, object]:
+    """What `--json` prints of an object that was received, and of the file that it is in."""
+    record: dict[str, object] = {
+        "sop_class_uid": request.sop_class_uid,
+        "sop_instance_uid": request.sop_instance_uid,
+        "transfer_syntax_uid": request.transfer_syntax,
+        "peer": str(request.peer),
+    }
+    return {"path": str(path), **record} if path is not None else record
 
 
 class Bar:

@@ -1,14 +1,19 @@
 """`dicomio qrscp`: an archive to store into, to query and to retrieve from."""
 
+import logging
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
+from dicomio import Application, Request, StoreRequest
 from dicomio.cli.archives import archive_class
 from dicomio.cli.errors import UsageError
-from dicomio.cli.output import Output
+from dicomio.cli.output import Output, object_record
 from dicomio.cli.serving import serve_application
 
 __all__ = ["run"]
+
+logger = logging.getLogger("dicomio.cli.qrscp")
 
 
 def run(args: Namespace, output: Output) -> int:
@@ -32,4 +37,19 @@ def run(args: Namespace, output: Output) -> int:
         destinations={address.ae_title: address for address in args.peer or ()},
         worklist=args.worklist,
     )
+    tell_of_objects(archive.app, output)
     return serve_application(archive.app, args, output)
+
+
+def tell_of_objects(app: Application, output: Output) -> None:
+    """Tells of each object that the archive has taken, where anybody wants to know."""
+    if not (output.json or logger.isEnabledFor(logging.INFO)):
+        return
+
+    @app.middleware
+    async def tell(request: Request, call_next: Any) -> Any:
+        answer = await call_next(request)
+        if isinstance(request, StoreRequest) and answer is None:
+            logger.info("%s: %s stored", request.peer, request.sop_instance_uid)
+            output.result("", object_record(request))
+        return answer

@@ -13,7 +13,7 @@ from dicomio.cli.configs import configured
 from dicomio.cli.errors import UsageError
 from dicomio.cli.facts import Facts, facts_in, facts_of, tolerant
 from dicomio.cli.naming import NAMINGS
-from dicomio.cli.output import Output
+from dicomio.cli.output import Output, object_record
 from dicomio.cli.rewriting import Rewriting
 from dicomio.cli.scu import directory_of
 from dicomio.datasets import decode, file_header
@@ -108,7 +108,7 @@ class Receiver:
         else:
             path = await request.save(self.root / name)
         logger.info("%s: %s", request.peer, path)
-        self.output.result(str(path) if self.output.json else "", record_of(request, path))
+        self.output.result(str(path) if self.output.json else "", object_record(request, path))
         return path
 
     def name_for(self, request: StoreRequest) -> str:
@@ -186,14 +186,3 @@ def who(request: StoreRequest) -> tuple[str, str, str]:
     agreement = request.association.agreement
     called = agreement.called_ae_title if agreement is not None else ""
     return request.peer.ae_title, called, request.peer.host
-
-
-def record_of(request: StoreRequest, path: Path) -> dict[str, object]:
-    """What `--json` prints."""
-    return {
-        "path": str(path),
-        "sop_class_uid": request.sop_class_uid,
-        "sop_instance_uid": request.sop_instance_uid,
-        "transfer_syntax_uid": request.transfer_syntax,
-        "peer": str(request.peer),
-    }

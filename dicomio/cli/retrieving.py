@@ -7,7 +7,7 @@ from typing import Any
 
 from dicomio import Address, Progress, Retrieval, Status, StoreRequest
 from dicomio.cli.naming import NAMINGS
-from dicomio.cli.output import Bar, Output
+from dicomio.cli.output import Bar, Output, object_record
 from dicomio.cli.scu import peer_of
 
 __all__ = ["Reporter"]
@@ -62,14 +62,7 @@ class Reporter:
     def keep(self, request: StoreRequest, path: Path) -> None:
         """An object that was written to a file."""
         logger.info("%s: %s", request.peer, path)
-        record = {
-            "path": str(path),
-            "sop_class_uid": request.sop_class_uid,
-            "sop_instance_uid": request.sop_instance_uid,
-            "transfer_syntax_uid": request.transfer_syntax,
-            "peer": str(request.peer),
-        }
-        self.output.result("", record)
+        self.output.result("", object_record(request, path))
 
     def finish(self, retrieval: Retrieval[Any]) -> None:
         """The final response: what failed is a result."""

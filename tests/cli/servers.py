@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 __all__ = ["Running", "running"]
 
@@ -45,10 +46,12 @@ class Running:
 
 
 @contextmanager
-def running(tool: str, *words: object, directory: Path | None = None) -> Iterator[Running]:
+def running(
+    tool: str, *words: object, directory: Path | None = None, stdout: BinaryIO | None = None
+) -> Iterator[Running]:
     """Runs a tool from when it listens until the block ends; it is killed if it is still there then."""
     argv = [sys.executable, "-m", "dicomio", tool, *map(str, words)]
-    with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, cwd=directory) as process:
+    with subprocess.Popen(argv, stdout=stdout, stderr=subprocess.PIPE, text=True, cwd=directory) as process:
         found = Running(process)
         try:
             found.port = int(found.wait_for(r"^listening on .*:(\d+)$")[1])

@@ -80,6 +80,24 @@ def test_archive_in_the_current_directory_by_default(tool: Tool, sample: Sample,
     assert [path.read_bytes()[128:132] for path in tmp_path.rglob("*.dcm")] == [b"DICM"]
 
 
+def test_each_object_is_told(tool: Tool, sample: Sample, tmp_path: Path) -> None:
+    """What was stored is a result; what was not is none."""
+    with (tmp_path / "out").open("wb") as out:
+        with running("qrscp", 0, "-od", tmp_path / "archive", "--json", "-v", stdout=out) as server:
+            assert tool("echoscu", "127.0.0.1", server.port).code == 0
+            assert tool("storescu", "-nh", "127.0.0.1", server.port, *map(sample, NAMES[:2])).code == 0
+    records = [json.loads(line) for line in (tmp_path / "out").read_text().splitlines()]
+    sent = [Instance.open(sample(name)) for name in NAMES[:2]]
+    for record, instance in zip(records, sent, strict=True):
+        assert record.pop("peer").startswith("STORESCU@127.0.0.1:")
+        assert record == {
+            "sop_class_uid": instance.sop_class_uid,
+            "sop_instance_uid": instance.sop_instance_uid,
+            "transfer_syntax_uid": instance.transfer_syntax,
+        }
+    assert [line for line in server.said if f"{sent[0].sop_instance_uid} stored" in line]
+
+
 def test_index_elsewhere(tool: Tool, sample: Sample, tmp_path: Path) -> None:
     index = tmp_path / "elsewhere.sqlite"
     with running("qrscp", 0, "-od", tmp_path / "archive", "--index", f"sqlite:///{index}") as server:

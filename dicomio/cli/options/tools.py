@@ -107,11 +107,17 @@ TOOLS: Final = (
         failure="the peer or the network said no, or some objects were not stored",
         interrupted=RELEASED,
     ),
-    Tool("termscu", "Asks a peer to shut down (private Shutdown SOP class).", interrupted=ABORTED),
+    Tool(
+        "termscu",
+        "Asks a peer to shut down (private Shutdown SOP class).",
+        results="whether the peer accepts, or has shut down already; with --json the peer and its answer",
+        interrupted=ABORTED,
+    ),
     Tool(
         "qrscp",
         "Keeps objects in an archive, to be queried and retrieved (Query/Retrieve SCP).",
         serves=True,
+        results="nothing; with --json each object that was stored: UIDs and peer",
         failure="the port cannot be listened on",
         interrupted=UNREADY,
         done="ended by SIGINT (Ctrl-C), SIGTERM or a peer (--allow-shutdown), when all was finished",
@@ -149,7 +155,7 @@ TOOLS: Final = (
     Tool(
         "replay",
         "Plays one side of the associations in a capture to a live peer, and compares what that says.",
-        results="each difference from the capture",
+        results="each difference from the capture, with --json in an object of its own",
         failure="there were differences, or no connection",
     ),
     Tool(
