@@ -17,7 +17,7 @@ from dicomio.cli.options import TOOLS
 __all__ = ["Forked"]
 
 CONTEXT: Final = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload([__name__, *(f"dicomio.cli.{tool.name}" for tool in TOOLS)])
+CONTEXT.set_forkserver_preload([__name__, "dicomio.cli.command", *(f"dicomio.cli.{tool.name}" for tool in TOOLS)])
 
 
 class Forked:
