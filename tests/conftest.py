@@ -1,6 +1,7 @@
 """What every test gets: dicomio may not block the event loop, and properties are checked the same way everywhere."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import hypothesis
@@ -21,6 +22,13 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if "C
 PACKAGE = ["dicomio"]
 # What dicomio reads and writes files with, beyond the calls that blockbuster knows of itself.
 FILE_CALLS = ("fsync", "open", "preadv", "writev")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interrupts_arrive() -> None:
+    """What a shell starts in the background ignores SIGINT, and so would everything that the tests start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
