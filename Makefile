@@ -8,6 +8,7 @@ READY_FOR_DOCS = $(VENV)/.ready-for-docs
 BENCH =
 # On every processor; the tests of one file share what they start.
 PYTEST = $(BIN)/python -m pytest -n auto --dist loadfile
+TESTS = tests --ignore=tests/interop
 
 .PHONY: demo test lint interop bench examples docs clean
 
@@ -15,7 +16,7 @@ demo: $(READY)
 	$(BIN)/dicomio demo
 
 test: $(READY)
-	$(PYTEST) tests --ignore=tests/interop
+	$(PYTEST) $(TESTS)
 
 interop: $(READY)
 	$(PYTEST) tests/interop
