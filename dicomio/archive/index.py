@@ -303,7 +303,9 @@ def replace_known(connection: Connection, rows: dict[str, dict[str, Any]]) -> tu
         The paths that are replaced, and the series that objects have left.
     """
     columns = instance.c.sop_instance_uid, instance.c.id, instance.c.path, instance.c.series
-    found = (connection.execute(select(*columns).where(instance.c.sop_instance_uid.in_(list(rows))))).all()
+    # Locked, and so read anew where another process has just replaced them; in one order, so that none waits for ever.
+    wanted = select(*columns).where(instance.c.sop_instance_uid.in_(list(rows))).order_by(instance.c.id)
+    found = connection.execute(wanted.with_for_update()).all()
     left = set()
     for uid, row_id, _, previous in found:
         row = rows.pop(uid)
