@@ -1,5 +1,6 @@
 """What a cell is: several ways to do the same thing, and what ours has to reach beside the others."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
@@ -54,8 +55,14 @@ class Target(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class AtLeast:
-    """A series is at least so many times another one."""
+class Ratio(ABC):
+    """What a series is beside another one.
+
+    Args:
+        series: what it is about.
+        times: the limit of their ratio.
+        of: the other one.
+    """
 
     series: str
     times: float
@@ -65,33 +72,45 @@ class AtLeast:
         return medians[self.series] / medians[self.of]
 
     def reached(self, medians: Values) -> bool:
-        return {self.series, self.of} <= medians.keys() and self.value(medians) >= self.times
+        return {self.series, self.of} <= medians.keys() and self.suits(self.value(medians))
+
+    @abstractmethod
+    def suits(self, ratio: float) -> bool:
+        """Whether a ratio is on the right side of the limit."""
+
+
+class AtLeast(Ratio):
+    """A series is at least so many times another one."""
+
+    __slots__ = ()
+
+    def suits(self, ratio: float) -> bool:
+        return ratio >= self.times
 
     def __str__(self) -> str:
         return f"≥ {self.times:g} x {self.of}"
 
 
-@dataclass(frozen=True, slots=True)
-class AtMost:
+class AtMost(Ratio):
     """A series is at most so many times another one."""
 
-    series: str
-    times: float
-    of: str
+    __slots__ = ()
 
-    def value(self, medians: Values) -> float:
-        return medians[self.series] / medians[self.of]
-
-    def reached(self, medians: Values) -> bool:
-        return {self.series, self.of} <= medians.keys() and self.value(medians) <= self.times
+    def suits(self, ratio: float) -> bool:
+        return ratio <= self.times
 
     def __str__(self) -> str:
         return f"≤ {self.times:g} x {self.of}"
 
 
 @dataclass(frozen=True, slots=True)
-class Above:
-    """A series reaches a limit, in the unit of the cell."""
+class Single(ABC):
+    """What a series is, in the unit of the cell.
+
+    Args:
+        series: what it is about.
+        limit: of its value.
+    """
 
     series: str
     limit: float
@@ -100,24 +119,32 @@ class Above:
         return medians[self.series]
 
     def reached(self, medians: Values) -> bool:
-        return self.series in medians and medians[self.series] >= self.limit
+        return self.series in medians and self.suits(self.value(medians))
+
+    @abstractmethod
+    def suits(self, value: float) -> bool:
+        """Whether a value is on the right side of the limit."""
+
+
+class Above(Single):
+    """A series reaches a limit."""
+
+    __slots__ = ()
+
+    def suits(self, value: float) -> bool:
+        return value >= self.limit
 
     def __str__(self) -> str:
         return f"≥ {self.limit:g}"
 
 
-@dataclass(frozen=True, slots=True)
-class Below:
-    """A series stays below a limit, in the unit of the cell."""
+class Below(Single):
+    """A series stays below a limit."""
 
-    series: str
-    limit: float
+    __slots__ = ()
 
-    def value(self, medians: Values) -> float:
-        return medians[self.series]
-
-    def reached(self, medians: Values) -> bool:
-        return self.series in medians and medians[self.series] < self.limit
+    def suits(self, value: float) -> bool:
+        return value < self.limit
 
     def __str__(self) -> str:
         return f"< {self.limit:g}"

@@ -17,7 +17,7 @@ from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_dataset
 
 import dicomio
-from benchmarks.cells import OURS, Cell, Options, Values, Way
+from benchmarks.cells import OURS, AtMost, Cell, Options, Values, Way
 from benchmarks.programs.rows import row
 from benchmarks.stage import Stage
 from dicomio.datasets import decode, encode
@@ -51,24 +51,6 @@ class Micro:
     ours: Call
     others: Mapping[str, Call] = field(default_factory=dict)
     times: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class AtMost:
-    """A series is at most so many times another one."""
-
-    series: str
-    times: float
-    of: str
-
-    def value(self, medians: Values) -> float:
-        return medians[self.series] / medians[self.of]
-
-    def reached(self, medians: Values) -> bool:
-        return {self.series, self.of} <= medians.keys() and self.value(medians) <= self.times
-
-    def __str__(self) -> str:
-        return f"≤ {self.times:g} x {self.of}"
 
 
 def cells(options: Options) -> Sequence[Cell]:
