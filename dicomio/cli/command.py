@@ -154,7 +154,7 @@ def refuse_without_tls(tool: Tool, words: Sequence[str], args: Namespace) -> Non
     Raises:
         UsageError: there is one, and neither +tls nor +tla.
     """
-    if getattr(args, "tls", ()) is not None:
+    if getattr(args, "tls", ()) not in (None, False):
         return
     given = {word.partition("=")[0] for word in takewhile(lambda word: word != "--", words)}
     options = [option for option in options_of(tool.name) if option.group == SECURITY and option.long in given]

@@ -76,7 +76,7 @@ class DcmSend(Sender):
         unsent = [
             Outcome(instance.path or Path(), instance) for batch in transfer.batches for instance in batch.instances
         ]
-        titles = f"{self.ae_title} -> {self.peer.ae_title}"
+        titles = f"{self.remote.ae_title} -> {self.peer.ae_title}"
         report = Report(f"{self.peer.host}:{self.peer.port}", titles, transfer.associations, transfer.proposed)
         text = report.text([*self.outcomes, *unsent])
         try:

@@ -1,13 +1,11 @@
 """`dicomio echoscu`: C-ECHO, and how long it took."""
 
-import asyncio
 import time
 from argparse import Namespace
 
-from dicomio import Address, DicomError, connect
+from dicomio import Address, DicomError
 from dicomio.cli.output import Output
-from dicomio.cli.scu import ae_title_of, complete, limits_of, peer_of, strict_of, timeout_of, told
-from dicomio.cli.security import client_tls, identity_of, require_response
+from dicomio.cli.scu import associated, complete, peer_of, told
 from dicomio.sop import Verification
 
 __all__ = ["run"]
@@ -25,18 +23,7 @@ def run(args: Namespace, output: Output) -> int:
 
 async def echo(args: Namespace, peer: Address, output: Output) -> int:
     """Asks as often as wanted on one association."""
-    async with connect(
-        peer,
-        contexts=[Verification],
-        ae_title=ae_title_of(args, "echoscu"),
-        timeout=timeout_of(args),
-        limits=limits_of(args),
-        ssl=await asyncio.to_thread(client_tls, args),
-        identity=await asyncio.to_thread(identity_of, args),
-        window=args.window,
-        strict=strict_of(args),
-    ) as association:
-        require_response(association)
+    async with associated(args, "echoscu", Verification) as association:
         for number in range(1, args.repeat + 1):
             # The clock of an event loop may count milliseconds only.
             started = time.perf_counter()

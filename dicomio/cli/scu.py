@@ -8,18 +8,30 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from dicomio import Address, Association, Client, DicomError, Limits, Peer, PresentationContext, Timeout
+from dicomio import (
+    Address,
+    Association,
+    Client,
+    DicomError,
+    Identity,
+    Limits,
+    Peer,
+    PresentationContext,
+    Timeout,
+    connect,
+)
 from dicomio.cli.errors import UsageError
 from dicomio.cli.security import client_tls, identity_of, require_response
 from dicomio.server import loop_factory
 
 __all__ = [
     "ae_title_of",
+    "associated",
     "complete",
     "directory_of",
     "limits_of",
     "peer_of",
-    "strict_of",
+    "remote_of",
     "timeout_of",
     "told",
     "visiting",
@@ -58,9 +70,27 @@ def limits_of(args: Namespace) -> Limits:
     return Limits(max_pdu=args.max_pdu)
 
 
-def strict_of(args: Namespace) -> bool:
-    """Whether the profile of the peer refuses deviations that are tolerated otherwise."""
-    return args.peer_profile is not None and args.peer_profile.strict
+def remote_of(args: Namespace, tool: str) -> Peer:
+    """The peer, and how to deal with it: what its profile says, but for what options say otherwise.
+
+    Raises:
+        UsageError: a file that is needed for TLS cannot be used.
+    """
+    address = peer_of(args)
+    return replace(
+        args.peer_profile or Peer(address),
+        address=address,
+        ae_title=ae_title_of(args, tool),
+        window=args.window,
+        max_pdu=args.max_pdu,
+        timeout=timeout_of(args),
+        ssl=client_tls(args),
+    )
+
+
+async def prepared(args: Namespace, tool: str) -> tuple[Peer, Identity | None]:
+    """The peer and who asks, without blocking the event loop: files are read for both."""
+    return await asyncio.to_thread(remote_of, args, tool), await asyncio.to_thread(identity_of, args)
 
 
 def directory_of(args: Namespace) -> Path:
@@ -75,6 +105,15 @@ def directory_of(args: Namespace) -> Path:
     except OSError as error:
         raise UsageError(f"{directory}: {error.strerror}") from error
     return directory
+
+
+@asynccontextmanager
+async def associated(args: Namespace, tool: str, sop_class: str) -> AsyncIterator[Association]:
+    """An association with the peer about one SOP class, its user identity answered where that was asked for."""
+    peer, identity = await prepared(args, tool)
+    async with connect(peer, contexts=[sop_class], identity=identity) as association:
+        require_response(association)
+        yield association
 
 
 class Visitor(Client):
@@ -96,17 +135,8 @@ async def visiting(args: Namespace, tool: str) -> AsyncIterator[Client]:
 
     Associations are released whatever ends the block, an interrupt too: only who does not answer is aborted.
     """
-    profile = args.peer_profile
-    client = Visitor(
-        Peer(peer_of(args), role_selection=profile is None or profile.role_selection),
-        ae_title=ae_title_of(args, tool),
-        timeout=timeout_of(args),
-        limits=limits_of(args),
-        ssl=await asyncio.to_thread(client_tls, args),
-        identity=await asyncio.to_thread(identity_of, args),
-        window=args.window,
-        strict=strict_of(args),
-    )
+    peer, identity = await prepared(args, tool)
+    client = Visitor(peer, identity=identity)
     grace: float | None = GRACE
     try:
         yield client

@@ -14,13 +14,15 @@ __all__ = ["client_tls", "identity_of", "require_response", "server_tls"]
 
 
 def client_tls(args: Namespace) -> ssl.SSLContext | None:
-    """The context for associations that we open: of the TLS options, else of the profile; `None` without either.
+    """The context for associations that we open: of the TLS options, else of the profile; `None` for plain ones.
 
     Raises:
         UsageError: a file cannot be used.
     """
     if args.tls is None:
         return args.peer_profile.ssl if args.peer_profile is not None else None
+    if args.tls is False:
+        return None
     key, certificate = args.tls or (None, None)
     try:
         return tls.client_context(
@@ -42,7 +44,7 @@ def server_tls(args: Namespace) -> tls.Reloading | None:
     Raises:
         UsageError: a file cannot be used.
     """
-    if args.tls is None:
+    if not args.tls:
         return None
     key, certificate = args.tls
     wanted = args.peer_certificate or "require"

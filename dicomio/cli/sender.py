@@ -11,8 +11,8 @@ from dicomio.cli.errors import UsageError
 from dicomio.cli.inputs import Unreadable, named_files, read_heads
 from dicomio.cli.output import Output
 from dicomio.cli.plan import Rules, batches_of
-from dicomio.cli.scu import ae_title_of, limits_of, peer_of, strict_of, timeout_of, told
-from dicomio.cli.security import client_tls, identity_of
+from dicomio.cli.scu import peer_of, remote_of, told
+from dicomio.cli.security import identity_of
 from dicomio.cli.sending import Outcome, Transfer
 
 __all__ = ["Sender"]
@@ -45,8 +45,7 @@ class Sender:
         self.extended = profile.extended if profile is not None else None
         self.file_format: str = args.file_format or file_format
         self.peer: Address = peer_of(args)
-        self.ae_title = ae_title_of(args, output.tool.name)
-        self.tls = client_tls(args)
+        self.remote = remote_of(args, output.tool.name)
         self.identity = identity_of(args)
         self.stored = 0
         self.failures: list[Outcome] = []
@@ -116,18 +115,7 @@ class Sender:
 
     def open(self, contexts: Sequence[PresentationContext]) -> connect:
         """An association with the peer, still to be opened."""
-        return connect(
-            self.peer,
-            contexts=self.contexts or contexts,
-            ae_title=self.ae_title,
-            timeout=timeout_of(self.args),
-            limits=limits_of(self.args),
-            ssl=self.tls,
-            identity=self.identity,
-            window=self.args.window,
-            extended=self.extended,
-            strict=strict_of(self.args),
-        )
+        return connect(self.remote, contexts=self.contexts or contexts, identity=self.identity, extended=self.extended)
 
     def report(self, outcome: Outcome) -> None:
         """Takes note of an outcome; failures, and with `--json` all of them, are results."""

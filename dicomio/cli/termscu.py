@@ -4,10 +4,9 @@ import asyncio
 from argparse import Namespace
 from typing import Final
 
-from dicomio import Address, AssociationAborted, AssociationRejected, ConnectionLost, DicomError, connect
+from dicomio import Address, AssociationAborted, AssociationRejected, ConnectionLost, DicomError
 from dicomio.cli.output import Output
-from dicomio.cli.scu import ae_title_of, complete, limits_of, peer_of, strict_of, timeout_of, told
-from dicomio.cli.security import client_tls, identity_of, require_response
+from dicomio.cli.scu import associated, complete, peer_of, told
 from dicomio.cli.shutdown import SHUTDOWN
 
 __all__ = ["run"]
@@ -43,18 +42,7 @@ async def terminate(args: Namespace, peer: Address, output: Output) -> int:
 
 async def ask(args: Namespace, peer: Address) -> bool:
     """Whether the peer accepts the Shutdown SOP class."""
-    async with connect(
-        peer,
-        contexts=[SHUTDOWN],
-        ae_title=ae_title_of(args, "termscu"),
-        timeout=timeout_of(args),
-        limits=limits_of(args),
-        ssl=await asyncio.to_thread(client_tls, args),
-        identity=await asyncio.to_thread(identity_of, args),
-        window=args.window,
-        strict=strict_of(args),
-    ) as association:
-        require_response(association)
+    async with associated(args, "termscu", SHUTDOWN) as association:
         return bool(association.contexts)
 
 

@@ -6,16 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from dicomio import Address, Timeout
+from dicomio import Address, Application, Peer, Proposal, load_peers
 from dicomio.cli.command import parse
 from dicomio.cli.options import SCUS, TOOLS
-from dicomio.cli.scu import ae_title_of, limits_of, peer_of, strict_of, timeout_of
+from dicomio.cli.scu import peer_of, remote_of
 from dicomio.cli.security import client_tls
+from dicomio.wire.items import AsyncOperationsWindow
 
-from .conftest import Receive, Tool
+from .conftest import Receive, Tool, serving
 
 BY_NAME = {tool.name: tool for tool in TOOLS}
 FILES = {"storescu": ["file"], "dcmsend": ["file"]}
+STUDY = ("-k", "QueryRetrieveLevel=STUDY", "-k", "StudyInstanceUID=1.2.3")
 TEXT = """
 [pacs]
 address = "ARCHIVE@10.0.0.5:11113"
@@ -24,6 +26,8 @@ window = 8
 max_pdu = 65536
 associations = 3
 strict = true
+role_selection = false
+local_host = "127.0.0.2"
 timeout = { connect = 5, response = 60, write = 7 }
 
 [plain]
@@ -49,10 +53,7 @@ def peers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_profile_stands_for_the_peer_and_what_is_special_about_it(name: str) -> None:
     args = parse(BY_NAME[name], ["--profile", "pacs", *FILES.get(name, [])])
     assert peer_of(args) == Address("ARCHIVE", "10.0.0.5", 11113)
-    assert (ae_title_of(args, name), args.window, strict_of(args)) == ("ME", 8, True)
-    assert limits_of(args).max_pdu == 65536
-    assert timeout_of(args) == Timeout(connect=5, response=60, write=7)
-    assert client_tls(args) is None
+    assert remote_of(args, name) == args.peer_profile == load_peers("peers.toml")["pacs"]
     if name == "storescu":
         assert (args.path, args.jobs) == (["file"], 3)
 
@@ -61,27 +62,62 @@ def test_a_profile_stands_for_the_peer_and_what_is_special_about_it(name: str) -
 def test_what_a_profile_does_not_say_is_as_usual() -> None:
     plain = parse(BY_NAME["echoscu"], ["--profile", "plain"])
     usual = parse(BY_NAME["echoscu"], ["localhost", "104", "-aec", "OTHER"])
-    for func in (peer_of, timeout_of, limits_of, strict_of, client_tls):
-        assert func(plain) == func(usual)
-    assert ae_title_of(plain, "echoscu") == "ECHOSCU"
-    assert plain.window is None
+    wanted = Peer(Address("OTHER", "localhost", 104), ae_title="ECHOSCU", max_pdu=262_144)
+    assert remote_of(plain, "echoscu") == remote_of(usual, "echoscu") == wanted
 
 
 @pytest.mark.usefixtures("peers")
 def test_options_come_before_the_profile() -> None:
     words = ["--profile", "pacs", "-aec", "A", "-aet", "B", "-to", "1", "-ta", "2", "-td", "3", "-pdu", "0"]
     args = parse(BY_NAME["echoscu"], [*words, "--window", "2"])
-    assert peer_of(args) == Address("A", "10.0.0.5", 11113)
-    assert (ae_title_of(args, "echoscu"), args.window, limits_of(args).max_pdu) == ("B", 2, 0)
-    special = Timeout(connect=5, response=60, write=7)
-    assert timeout_of(args) == replace(special, connect=1, negotiate=2, release=2, artim=2, response=3)
+    profile = args.peer_profile
+    assert remote_of(args, "echoscu") == replace(
+        profile,
+        address=Address("A", "10.0.0.5", 11113),
+        ae_title="B",
+        window=2,
+        max_pdu=0,
+        timeout=replace(profile.timeout, connect=1, negotiate=2, release=2, artim=2, response=3),
+    )
+    # That a value is the usual one does not make it count less.
+    assert remote_of(parse(BY_NAME["echoscu"], [*words, "-pdu", "262144"]), "echoscu").max_pdu == 262_144
 
 
 @pytest.mark.usefixtures("peers")
 def test_tls_of_a_profile() -> None:
     args = parse(BY_NAME["echoscu"], ["--profile", "secret"])
     assert client_tls(args) is args.peer_profile.ssl is not None
-    assert client_tls(parse(BY_NAME["echoscu"], ["--profile", "secret", "+tla"])) is not args.peer_profile.ssl
+    other = client_tls(parse(BY_NAME["echoscu"], ["--profile", "secret", "+tla"]))
+    assert other is not None
+    assert other is not args.peer_profile.ssl
+    plain = parse(BY_NAME["echoscu"], ["--profile", "secret", "-tls"])
+    assert plain.peer_profile.ssl is not None
+    assert remote_of(plain, "echoscu").ssl is None
+
+
+@pytest.mark.parametrize("name", SCUS)
+def test_associations_are_asked_for_as_the_profile_says(
+    tool: Tool, sample: Callable[[str], Path], tmp_path: Path, name: str
+) -> None:
+    app, asked = Application("PEER"), list[tuple[object, ...]]()
+
+    @app.on_associate
+    async def note(proposal: Proposal) -> None:
+        peer, user = proposal.peer, proposal.pdu.user
+        asked.append((peer.ae_title, peer.host, user.maximum_length, user.async_window, user.roles))
+
+    more: dict[str, tuple[object, ...]] = {
+        "storescu": (sample("CT_small.dcm"),),
+        "dcmsend": (sample("CT_small.dcm"),),
+        "findscu": STUDY,
+        "getscu": (*STUDY, "-od", tmp_path),
+        "movescu": STUDY,
+    }
+    with serving(app) as (server, _):
+        file = tmp_path / "peers.toml"
+        file.write_text(TEXT.replace("10.0.0.5:11113", f"127.0.0.1:{server.port}"))
+        tool(name, "--peers", file, "--profile", "pacs", *more.get(name, ()))
+    assert set(asked) == {("ME", "127.0.0.2", 65_536, AsyncOperationsWindow(8, 1), ())}
 
 
 def test_a_file_elsewhere(tool: Tool, receiver: Receive, tmp_path: Path, sample: Callable[[str], Path]) -> None:

@@ -152,7 +152,7 @@ OPTIONS: Final = (
         name="tls",
         const=(),
     ),
-    Option(("-tls", "--disable-tls"), "speak no TLS (default)", NETWORK, SECURITY, name="tls", const=None),
+    Option(("-tls", "--disable-tls"), "speak no TLS (default)", NETWORK, SECURITY, name="tls", const=False),
     Option(("-pem", "--pem-keys"), "keys and certificates are PEM files (always so)", NETWORK, SECURITY, default=False),
     Option(("+cf", "--add-cert-file"), "trust the certificates in a file", NETWORK, SECURITY, "FILE", action="append"),
     Option(
