@@ -68,10 +68,15 @@ def positional(tool: Tool, files: str, directories: str, words: str) -> str:
     return next(filter(None, commands), "")
 
 
-def cases(commands: Mapping[str, Sequence[str]], indent: str) -> Iterator[str]:
-    """Branches of a `case` of bash and zsh: what is done for which words."""
-    for command, words in commands.items():
-        yield f"{indent}{'|'.join(map(quoted, words))}) {command or ':'}; return;;"
+def values_of(options: Sequence[Option], files: str, directories: str, words: str) -> Iterator[str]:
+    """What completes the values of options in bash and zsh, by the word before, or the one before that."""
+    two = [option for option in options if option.words == 2]
+    for word, known in (("$previous", options), ("$before", two)):
+        if commands := by_candidates(known, files, directories, words):
+            yield f"        case {word} in"
+            for command, written in commands.items():
+                yield f"        {'|'.join(map(quoted, written))}) {command or ':'}; return;;"
+            yield "        esac"
 
 
 # ---- bash ----
@@ -106,13 +111,7 @@ def bash() -> str:
 def bash_tool(tool: Tool) -> Iterator[str]:
     """What completes the command line of one tool."""
     options = options_of(tool.name)
-    yield "        case $previous in"
-    yield from cases(by_candidates(options, *BASH), " " * 8)
-    yield "        esac"
-    if two := by_candidates([option for option in options if option.words == 2], *BASH):
-        yield "        case $before in"
-        yield from cases(two, " " * 8)
-        yield "        esac"
+    yield from values_of(options, *BASH)
     yield "        if [[ $word == [-+]* ]]; then"
     yield f"            {BASH[2].format(' '.join(spellings(options)))}"
     if command := positional(tool, *BASH):
@@ -162,13 +161,7 @@ def zsh_described(name: str, meaning: str) -> str:
 def zsh_tool(tool: Tool) -> Iterator[str]:
     """What completes the command line of one tool."""
     options = options_of(tool.name)
-    yield "        case $previous in"
-    yield from cases(by_candidates(options, *ZSH), " " * 8)
-    yield "        esac"
-    if two := by_candidates([option for option in options if option.words == 2], *ZSH):
-        yield "        case $before in"
-        yield from cases(two, " " * 8)
-        yield "        esac"
+    yield from values_of(options, *ZSH)
     yield "        if [[ ${words[CURRENT]} == [-+]* ]]; then"
     yield "            described=("
     for option in options:
