@@ -85,10 +85,13 @@ def decode(data: bytes | memoryview, transfer_syntax: str, limits: Limits = DEFA
     encoding = encoding_of(transfer_syntax)
     plain = inflate(data, limits) if encoding.deflated else data
     found = sniff_implicit(plain, 0, len(plain))
-    if found is not None and (ds := raw_data_set(plain, found, encoding.little, checked=False)) is not None:
-        return ds
-    implicit = check_structure(plain, encoding, limits.nesting)
-    if (ds := raw_data_set(plain, implicit, encoding.little, checked=True)) is not None:
+    nesting = limits.nesting
+    if found is not None:
+        ds = raw_data_set(plain, found, encoding.little, checked=False, nesting=nesting)
+        if ds is not None:
+            return ds
+    implicit = check_structure(plain, encoding, nesting)
+    if (ds := raw_data_set(plain, implicit, encoding.little, checked=True, nesting=nesting)) is not None:
         return ds
     try:
         return read_dataset(cast("BinaryIO", BytesIO(plain)), implicit, encoding.little)
