@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NoReturn, Protocol, TypeVar
 
 import pytest
 
@@ -24,6 +24,7 @@ __all__ = [
     "PeerFailedError",
     "Running",
     "ScuResult",
+    "do_without",
     "free_port",
     "free_ports",
     "listening_ports",
@@ -33,9 +34,12 @@ __all__ = [
     "run_ours",
     "running",
     "running_ours",
+    "wait_for",
     "wait_for_listener",
     "wait_until_listening",
 ]
+
+T = TypeVar("T")
 
 DCMJS_DIRECTORY = Path(__file__).parent / "node"
 PIXELMED_JAR = Path("/usr/share/java/pixelmed.jar")
@@ -44,6 +48,7 @@ SYSTEM_PYTHON = Path("/usr/bin/python3")
 _START_SECONDS = 30.0
 _STOP_SECONDS = 5.0
 _RUN_SECONDS = 50.0
+_PATIENCE_SECONDS = 10.0
 _POLL_SECONDS = 0.02
 _TCP_LISTEN = "0A"
 
@@ -110,9 +115,14 @@ def require(name: str) -> None:
     """Skip the test if a peer is not installed, or fail it when DICOMIO_REQUIRE_PEERS is 1."""
     if _PRESENT[name]():
         return
+    do_without(f"{name} is not installed")
+
+
+def do_without(reason: str) -> NoReturn:
+    """Skip the test for what this machine lacks, or fail it when DICOMIO_REQUIRE_PEERS is 1."""
     if os.environ.get("DICOMIO_REQUIRE_PEERS") == "1":
-        pytest.fail(f"{name} is not installed, and DICOMIO_REQUIRE_PEERS=1")
-    pytest.skip(f"{name} is not installed")
+        pytest.fail(f"{reason}, and DICOMIO_REQUIRE_PEERS=1")
+    pytest.skip(reason)
 
 
 def free_port() -> int:
@@ -140,17 +150,27 @@ def listening_ports() -> set[int]:
     return ports
 
 
+def wait_for(look: Callable[[], T], suffices: Callable[[T], bool]) -> T:
+    """Look again and again until another process has done what it is about to do, and return what is seen then.
+
+    Raises:
+        PeerFailedError: It took too long; the message has what was seen last.
+    """
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not suffices(seen := look()):
+        if time.monotonic() > deadline:
+            raise PeerFailedError(f"nothing more has come than {seen}")
+        time.sleep(_POLL_SECONDS)
+    return seen
+
+
 def wait_for_listener(port: int) -> None:
     """Wait until somebody listens on a port, without connecting.
 
     Raises:
         PeerFailedError: It took too long.
     """
-    deadline = time.monotonic() + _STOP_SECONDS
-    while port not in listening_ports():
-        if time.monotonic() > deadline:
-            raise PeerFailedError(f"nobody listens on port {port}")
-        time.sleep(_POLL_SECONDS)
+    wait_for(listening_ports, lambda ports: port in ports)
 
 
 def wait_until_listening(process: Running, ports: Sequence[int], log: Path) -> None:

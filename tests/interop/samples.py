@@ -2,6 +2,7 @@
 
 import math
 import random
+import shutil
 import uuid
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,7 +17,17 @@ from pydicom.dataset import Dataset
 from pydicom.filereader import read_file_meta_info
 from pydicom.tag import Tag
 
-__all__ = ["ALL_KINDS", "Kind", "Sample", "build_samples", "by_instance", "data_set_bytes", "differences", "takeable"]
+__all__ = [
+    "ALL_KINDS",
+    "Kind",
+    "Sample",
+    "build_samples",
+    "by_instance",
+    "data_set_bytes",
+    "differences",
+    "lay_out",
+    "takeable",
+]
 
 _TEST_FILES = Path(pydicom.__file__).parent / "data" / "test_files"
 _BULK_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
@@ -165,6 +176,15 @@ def data_set_bytes(path: Path) -> bytes:
         raise ValueError(f"{path} is not a DICOM file")
     # (0002,0000) UL comes first: its 12 bytes are not counted in its value.
     return data[144 + int.from_bytes(data[140:144], "little") :]
+
+
+def lay_out(directory: Path, samples: Mapping[str, Sample], places: Mapping[str, str]) -> None:
+    """Fill a directory with what is to be sent: samples, by place and name, a bare data set, and what is no object."""
+    for place, name in places.items():
+        (directory / place).parent.mkdir(exist_ok=True, parents=True)
+        shutil.copy(samples[name].path, directory / place)
+    (directory / "notes.txt").write_text("nothing to see")
+    (directory / "bare.img").write_bytes(data_set_bytes(samples["implicit"].path))
 
 
 def differences(sent: Path, received: Path) -> list[str]:

@@ -18,7 +18,7 @@ from tests.interop.classic import arguments, at_once
 from tests.interop.ours import HOST
 from tests.interop.peers import RunningScp, scps
 from tests.interop.processes import ScuResult, free_port, program, require, run, run_ours
-from tests.interop.samples import Sample, data_set_bytes
+from tests.interop.samples import Sample, lay_out
 
 pytestmark = pytest.mark.interop
 
@@ -118,11 +118,7 @@ def library(samples: Samples, tmp_path_factory: pytest.TempPathFactory) -> Path:
     places = {"a.dcm": "explicit", "b.dcm": "implicit", "test.img": "report", "rle.dcm": "rle", "jpeg.dcm": "jpeg"}
     places |= {"IMAGES/a.dcm": "explicit", "IMAGES/b.img": "implicit", "IMAGES/below/c.dcm": "report"}
     places |= {"IMAGES_1/rle.dcm": "rle", "IMAGES_1/below/jpeg.dcm": "jpeg", "IMAGES_2/deflated.dcm": "deflated"}
-    for place, name in places.items():
-        (directory / place).parent.mkdir(exist_ok=True, parents=True)
-        shutil.copy(samples[name].path, directory / place)
-    (directory / "notes.txt").write_text("nothing to see")
-    (directory / "bare.img").write_bytes(data_set_bytes(samples["implicit"].path))
+    lay_out(directory, samples, places)
     with_uids(samples["explicit"].path, "1.2.3.4.5", "1.2.3.4.6").save_as(directory / "private.dcm")
     with_uids(samples["explicit"].path, "1.2.840.10008.1.1", "1.2.3.4.7").save_as(directory / "verification.dcm")
     (directory / "odd.dcm").write_bytes((directory / "private.dcm").read_bytes().replace(b"1.2.3.4.6", b"1.2.03.46"))

@@ -9,7 +9,7 @@ from pydicom.uid import UID
 
 from tests.interop import processes
 from tests.interop.peers import RunningScp, scp_kinds, scps, store_scu_kinds, store_scus
-from tests.interop.processes import PeerFailedError, free_port, listening_ports, require, running
+from tests.interop.processes import PeerFailedError, free_port, listening_ports, require, running, wait_for
 from tests.interop.samples import ALL_KINDS, Kind, Sample, by_instance, data_set_bytes, differences, takeable
 
 pytestmark = pytest.mark.interop
@@ -60,6 +60,17 @@ def test_missing_peer(required: str, outcome: type[BaseException], monkeypatch: 
     monkeypatch.setattr(processes, "_PRESENT", {"dcmtk": lambda: False})
     with pytest.raises(outcome, match="dcmtk is not installed"):
         require("dcmtk")
+
+
+def test_what_is_waited_for_is_returned_when_it_has_come() -> None:
+    numbers = iter([1, 2, 3])
+    assert wait_for(lambda: next(numbers), lambda number: number == 2) == 2
+
+
+def test_what_does_not_come_is_reported_with_what_was_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "_PATIENCE_SECONDS", 0.1)
+    with pytest.raises(PeerFailedError, match="nothing more has come than half"):
+        wait_for(lambda: "half", lambda text: text == "whole")
 
 
 def test_samples_have_valid_uids_of_their_own(samples: Samples) -> None:

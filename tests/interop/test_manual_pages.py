@@ -7,7 +7,6 @@ matches, the files that are written here and those that arrive elsewhere, and wh
 
 import re
 import shutil
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -25,8 +24,8 @@ from tests.interop.classic import arguments, theirs_and_ours
 from tests.interop.holdings import Holding, uid_of
 from tests.interop.ours import HOST
 from tests.interop.peers import RunningScp, scps, serving
-from tests.interop.processes import ScuResult, free_port, require, run
-from tests.interop.samples import Sample, data_set_bytes, differences
+from tests.interop.processes import ScuResult, free_port, require, run, wait_for
+from tests.interop.samples import Sample, differences, lay_out
 from tests.interop.test_worklist import write_items
 
 pytestmark = pytest.mark.interop
@@ -56,9 +55,6 @@ class Case:
     alike: bool = True
     printed: bool = True
 
-
-# How long a peer may take to write its log, in seconds.
-PATIENCE = 10.0
 
 GENERAL = ("", "--quiet", "--verbose", "-d", "-ll info", "--log-level error", "-lc LOGGER")
 TIMEOUTS = "-to 5 -ta 5 -td 5"
@@ -540,11 +536,7 @@ def fill_library(directory: Path, samples: Mapping[str, Sample]) -> None:
         "deflated.dcm": "deflated",
     }
     places |= {"IMAGES/a.dcm": "explicit", "IMAGES/b.img": "implicit", "IMAGES/below/c.img": "report"}
-    for place, name in places.items():
-        (directory / place).parent.mkdir(exist_ok=True, parents=True)
-        shutil.copy(samples[name].path, directory / place)
-    (directory / "notes.txt").write_text("nothing to see")
-    (directory / "bare.img").write_bytes(data_set_bytes(samples["implicit"].path))
+    lay_out(directory, samples, places)
     for name, text in QUERY_FILES.items():
         (directory / f"{name}.dump").write_text(text)
         made = run(["dump2dcm", f"{name}.dump", f"{name}.dcm"], directory)
@@ -564,18 +556,11 @@ def worklist_server(directory: Path) -> Iterator[RunningScp]:
 
 def heard(scp: RunningScp, offset: int, case: Case) -> list[str]:
     """What a peer has been told since its log was so long: once it knows how each association has ended."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        text = scp.log()[offset:]
-        endings = ENDING.findall(text)
-        if len(endings) == len(REQUEST.findall(text)):
-            break
-        assert time.monotonic() < deadline, text
-        time.sleep(0.02)
+    text = wait_for(lambda: scp.log()[offset:], lambda text: len(ENDING.findall(text)) == len(REQUEST.findall(text)))
     facts = [fact for request in REQUEST.findall(text) for fact in NEGOTIATED.findall(request)]
     # By default ours takes longer PDUs. It releases an association that is good for nothing, where DCMTK's abort it.
     told = [fact for fact in facts if "-pdu" in case.words or "Max PDU" not in fact]
-    return [*told, *MESSAGE.findall(text), *(endings if case.code == 0 else ())]
+    return [*told, *MESSAGE.findall(text), *(ENDING.findall(text) if case.code == 0 else ())]
 
 
 def their_matches(output: str) -> list[Counter[tuple[str, str]]]:

@@ -5,8 +5,7 @@ sender is told, which directories and files there are under which names, what is
 """
 
 import re
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from pydicom.uid import UID
 from tests.interop.certificates import Authority
 from tests.interop.classic import arguments, at_once
 from tests.interop.ours import HOST
-from tests.interop.processes import ScuResult, free_port, program, run, run_ours, running, running_ours
+from tests.interop.processes import ScuResult, free_port, program, run, run_ours, running, running_ours, wait_for
 from tests.interop.samples import Sample, data_set_bytes
 
 pytestmark = pytest.mark.interop
@@ -27,7 +26,6 @@ Samples = Mapping[str, Sample]
 
 SENT = ("private-elements", "explicit", "private-elements", "report")
 ONE = ("report",)
-PATIENCE = 10.0
 
 # What differs from run to run, and what stands for it.
 VARIABLE = (
@@ -267,8 +265,9 @@ class Bench:
             files = [str(self.samples[name].path) for name in case.sent]
             sent = run(["storescu", *case.sender.split(), "-aec", "CALLED", HOST, str(port), *files])
             if "-tos" in case.words or "timeout" in case.words:
-                wait(lambda: len(self.ran(ours)) >= case.ran and bool(self.lasting(ours, case.lasting)))
-        wait(lambda: len(self.ran(ours)) >= case.ran)
+                wait_for(lambda: self.ran(ours), lambda ran: len(ran) >= case.ran)
+                wait_for(lambda: self.lasting(ours, case.lasting), bool)
+        wait_for(lambda: self.ran(ours), lambda ran: len(ran) >= case.ran)
         names = self.names(ours)
         contents = [self.content(path, "-F" in case.words) for path in names]
         # Commands of one object and the next may run at once.
@@ -304,14 +303,6 @@ def neutral(name: str) -> str:
     for pattern, replacement in VARIABLE:
         name = re.sub(pattern, replacement, name)
     return name
-
-
-def wait(condition: Callable[[], bool]) -> None:
-    """Waits for what another process is about to do."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.fixture
