@@ -1,6 +1,5 @@
 """From the command line to an exit code."""
 
-import asyncio
 import os
 import sys
 from argparse import SUPPRESS, Action, ArgumentParser, Namespace, RawDescriptionHelpFormatter
@@ -9,12 +8,12 @@ from importlib import import_module
 from itertools import islice, takewhile
 from typing import Any, Final, NoReturn, TypeAlias
 
-from dicomio import DicomError, __version__
 from dicomio.cli.errors import UsageError
-from dicomio.cli.logs import configure
 from dicomio.cli.options import SCUS, SECURITY, TOOLS, Option, Tool, arguments_of, options_of
 from dicomio.cli.output import Output, complain, printable
 from dicomio.cli.profiles import profiled
+from dicomio.errors import DicomError
+from dicomio.implementation import VERSION
 
 __all__ = ["exit_codes", "main", "parse", "usage_of"]
 
@@ -49,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.write(overview())
         return DONE
     if words[0] == "--version":
-        sys.stdout.write(f"dicomio {__version__}\n")
+        sys.stdout.write(f"dicomio {VERSION}\n")
         return DONE
     for tool in TOOLS:
         if tool.name == words[0]:
@@ -70,6 +69,8 @@ def run(tool: Tool, words: Sequence[str]) -> int:
     try:
         args = parse(tool, words)
         if args.log_config is not None:
+            from dicomio.cli.logs import configure
+
             configure(args.log_config)
     except UsageError as error:
         complain(tool.name, str(error))
@@ -88,12 +89,15 @@ def function_of(tool: Tool) -> Run:
 
 def guarded(func: Run, args: Namespace, output: Output) -> int:
     """Runs the function of a tool; whatever it raises becomes one line and an exit code."""
+    # Not for the version, the help and wrong usage, which need no event loop.
+    from asyncio import CancelledError
+
     try:
         return func(args, output)
     except UsageError as error:
         output.error(str(error))
         return MISUSED
-    except (KeyboardInterrupt, asyncio.CancelledError):
+    except (KeyboardInterrupt, CancelledError):
         output.error("interrupted")
         return INTERRUPTED
     except BrokenPipeError:
@@ -230,7 +234,7 @@ def keywords(option: Option) -> dict[str, Any]:
     if option.action == "help":
         return {"action": "help"}
     if option.action == "version":
-        return {"action": "version", "version": f"dicomio {__version__}"}
+        return {"action": "version", "version": f"dicomio {VERSION}"}
     if option.action == "print":
         return {"action": Printing, "nargs": 0, "const": option.const}
     if option.value:

@@ -1,8 +1,5 @@
 """Which transfer syntaxes objects can be converted from: `--list-decoders`."""
 
-from pydicom.uid import UID, AllTransferSyntaxes
-
-from dicomio.datasets import convertible
 from dicomio.sop import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 __all__ = ["list_decoders"]
@@ -12,6 +9,11 @@ NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
 
 def list_decoders() -> str:
     """The transfer syntaxes that can be read here and now."""
+    # The table of options names this function, and is loaded where nobody calls it.
+    from pydicom.uid import UID, AllTransferSyntaxes
+
+    from dicomio.datasets import convertible
+
     lines = ["Transfer syntaxes supported natively:", *(f"- {UID(uid).name}" for uid in NATIVE)]
     lines += ["", "Transfer syntaxes supported by decoders:"]
     for uid in AllTransferSyntaxes:

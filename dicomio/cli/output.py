@@ -8,24 +8,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TransferSpeedColumn,
-)
-from rich.table import Table
-
-from dicomio import StoreRequest
 from dicomio.cli.options import Tool
+
+# Half of the time that the command itself takes to load; most runs print neither bars nor tables.
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, ProgressColumn, TaskID
+    from rich.table import Table
+
+    from dicomio import StoreRequest
 
 __all__ = ["Bar", "Output", "complain", "object_record", "printable"]
 
@@ -59,7 +52,7 @@ def complain(tool: str, text: str) -> None:
     sys.stderr.write(f"{f'dicomio {tool}'.strip()}: {printable(text)}\n")
 
 
-def object_record(request: StoreRequest, path: Path | None = None) -> dict[str, object]:
+def object_record(request: "StoreRequest", path: Path | None = None) -> dict[str, object]:
     """What `--json` prints of an object that was received, and of the file that it is in."""
     record: dict[str, object] = {
         "sop_class_uid": request.sop_class_uid,
@@ -73,7 +66,7 @@ def object_record(request: StoreRequest, path: Path | None = None) -> dict[str, 
 class Bar:
     """A progress bar over objects and their bytes, or nothing where nobody would see it."""
 
-    def __init__(self, progress: Progress | None, task: TaskID | None) -> None:
+    def __init__(self, progress: "Progress | None", task: "TaskID | None") -> None:
         self.progress = progress
         self.task = task
 
@@ -201,18 +194,24 @@ class Output(logging.Handler):
             objects: it counts objects.
             wanted: whether it was not switched off.
         """
+        from rich import progress as bars
+        from rich.console import Console
+
         console = Console(stderr=True)
         if not (wanted and console.is_terminal and self.threshold < QUIET):
             yield Bar(None, None)
             return
-        columns: list[ProgressColumn] = [TextColumn("{task.description}", markup=False), BarColumn()]
-        columns += [MofNCompleteColumn(), TimeElapsedColumn()] if objects else [DownloadColumn(), TransferSpeedColumn()]
-        with Progress(*columns, console=console, redirect_stdout=False, redirect_stderr=False) as progress:
+        columns: list[ProgressColumn] = [bars.TextColumn("{task.description}", markup=False), bars.BarColumn()]
+        if objects:
+            columns += [bars.MofNCompleteColumn(), bars.TimeElapsedColumn()]
+        else:
+            columns += [bars.DownloadColumn(), bars.TransferSpeedColumn()]
+        with bars.Progress(*columns, console=console, redirect_stdout=False, redirect_stderr=False) as progress:
             with self.beside(console):
                 yield Bar(progress, progress.add_task("", total=total))
 
     @contextmanager
-    def beside(self, console: Console) -> Iterator[None]:
+    def beside(self, console: "Console") -> Iterator[None]:
         """Writes lines above what is moving on a console while the block runs."""
         self.console = console
         try:
@@ -235,8 +234,10 @@ class Output(logging.Handler):
         sys.stdout.write("".join(f"{encodable(printable(line))}\n" for line in lines))
         sys.stdout.flush()
 
-    def table(self, table: Table) -> None:
+    def table(self, table: "Table") -> None:
         """A table on stdout."""
+        from rich.console import Console
+
         console = Console(file=sys.stdout)
         if not console.is_terminal:
             console = Console(file=sys.stdout, width=TABLE_WIDTH)

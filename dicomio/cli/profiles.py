@@ -1,10 +1,12 @@
 """What a profile of a peer stands for on the command line."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from dicomio import Peer, load_peers
 from dicomio.cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from dicomio import Peer
 
 __all__ = ["profiled"]
 
@@ -25,6 +27,9 @@ def profiled(words: Sequence[str]) -> Mapping[str, object]:
     name = value_of(PROFILE, words)
     if name is None:
         return {}
+    # Loaded where there is a profile.
+    from dicomio import load_peers
+
     file = value_of(FILE, words) or USUAL_FILE
     try:
         peers = load_peers(file)
@@ -45,7 +50,7 @@ def value_of(option: str, words: Sequence[str]) -> str | None:
     return found[-1] if found else None
 
 
-def defaults_from(peer: Peer) -> dict[str, object]:
+def defaults_from(peer: "Peer") -> dict[str, object]:
     """A profile as arguments."""
     found: dict[str, object] = {
         "peer_profile": peer,

@@ -2,10 +2,12 @@
 
 import math
 from argparse import ArgumentTypeError
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from dicomio import Address
-from dicomio.cli.keys import Key, read_key
+from dicomio.config import Address
+
+if TYPE_CHECKING:
+    from dicomio.cli.keys import Key
 
 __all__ = [
     "LOG_LEVELS",
@@ -138,8 +140,11 @@ def paddings(text: str) -> tuple[int, int]:
     return first, second
 
 
-def key(text: str) -> Key:
+def key(text: str) -> "Key":
     """A key of a query, and its value."""
+    # Loaded where there are keys: what an element may be is known to pydicom.
+    from dicomio.cli.keys import read_key
+
     try:
         return read_key(text)
     except ValueError as error:

@@ -277,6 +277,13 @@ def test_interrupts_while_loading_end_it_silently(tool: Tool, monkeypatch: pytes
     assert tool("echoscu", "localhost", 104) == (130, "", "")
 
 
+def test_what_only_some_tools_need_is_loaded_by_these() -> None:
+    code = "import sys, dicomio.cli.command; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "dicomio.cli.options" in loaded
+    assert not {"rich", "sqlalchemy", "dicomio.archive", "dicomio.captures", "dicomio.cli.keys"}.intersection(loaded)
+
+
 @pytest.mark.parametrize("name", BY_NAME)
 def test_help_says_what_an_interrupt_comes_to(tool: Tool, name: str) -> None:
     out = tool(name, "--help").out
