@@ -4,19 +4,22 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import UID, ExplicitVRLittleEndian, SecondaryCaptureImageStorage
+from pydicom.dataset import Dataset
 
 import dicomio
 from benchmarks.peers import dcmtk_environment
 from benchmarks.processes import Failure, Server, free_port, start_probed
 from benchmarks.programs.rows import IMAGE_KEYS, IMAGE_UID, image
+from dicomio.datasets import encode, file_header
+from dicomio.implementation import IMPLEMENTATION_CLASS_UID
+from dicomio.sop import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
-__all__ = ["FIRST", "IMAGES", "QUERY", "start_dcmqrscp"]
+__all__ = ["FIRST", "IMAGES", "MANY", "QUERY", "save", "start_dcmqrscp"]
 
 # As many as its index has room for: 32 MiB.
 IMAGES: Final = 4_000
-# The AE title of the one that has a single image.
+# The AE titles: of all of them, and of a single one.
+MANY: Final = "BENCH"
 FIRST: Final = "FIRST"
 INDEX: Final = "index.dat"
 # The query for all of them, as a file in the inbox.
@@ -31,8 +34,8 @@ MaxAssociations = 16
 HostTable BEGIN
 HostTable END
 AETable BEGIN
-BENCH {many} RW (200, 1024mb) ANY
-FIRST {first} RW (200, 1024mb) ANY
+{many_title} {many} RW (200, 1024mb) ANY
+{first_title} {first} RW (200, 1024mb) ANY
 AETable END
 """
 
@@ -50,9 +53,9 @@ def start_dcmqrscp(inbox: Path, log: Path) -> Server:
     (many / INDEX).write_bytes(repeated(one, (many / INDEX).read_bytes()))
     save(dicomio.dataset(**IMAGE_KEYS), inbox / QUERY)
     configuration = inbox / "dcmqrscp.cfg"
-    configuration.write_text(CONFIGURATION.format(many=many, first=first))
+    configuration.write_text(CONFIGURATION.format(many=many, first=first, many_title=MANY, first_title=FIRST))
     port, environment = free_port(), dcmtk_environment(no_delay=True)
-    probe = ["echoscu", "-aec", "BENCH", "127.0.0.1", str(port)]
+    probe = ["echoscu", "-aec", MANY, "127.0.0.1", str(port)]
     return start_probed(["dcmqrscp", "-c", str(configuration), str(port)], port, probe, log, environment)
 
 
@@ -69,12 +72,15 @@ def register(folder: Path, count: int) -> None:
 
 
 def save(ds: Dataset, path: Path) -> None:
-    """Writes a file that DCMTK's programs read."""
-    ds.file_meta = FileMetaDataset()
-    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    ds.file_meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
-    ds.file_meta.MediaStorageSOPInstanceUID = UID(IMAGE_UID)
-    ds.save_as(path, enforce_file_format=True)
+    """Writes a file that the programs of others read."""
+    head = file_header(
+        sop_class_uid=SecondaryCaptureImageStorage,
+        sop_instance_uid=str(ds.get("SOPInstanceUID") or IMAGE_UID),
+        transfer_syntax=ExplicitVRLittleEndian,
+        implementation_class_uid=IMPLEMENTATION_CLASS_UID,
+        implementation_version_name="",
+    )
+    path.write_bytes(head + encode(ds, ExplicitVRLittleEndian))
 
 
 def repeated(one: bytes, two: bytes) -> bytes:

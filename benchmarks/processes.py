@@ -21,6 +21,7 @@ __all__ = [
     "announced",
     "environment_with",
     "free_port",
+    "log_of",
     "program_report",
     "report_of",
     "spent_by",
@@ -226,8 +227,22 @@ def program_report(command: Sequence[str], environment: Mapping[str, str] | None
     return report
 
 
+def log_of(command: Sequence[str], environment: Mapping[str, str]) -> str:
+    """Runs a program to its end and returns what it wrote to standard error.
+
+    Raises:
+        Failure: it failed, or took too long.
+    """
+    return completed(command, environment).stderr
+
+
 def run(command: Sequence[str], environment: Mapping[str, str] | None) -> str:
     """Runs a program to its end and returns what it printed."""
+    return completed(command, environment).stdout
+
+
+def completed(command: Sequence[str], environment: Mapping[str, str] | None) -> subprocess.CompletedProcess[str]:
+    """Runs a program to its end, which has to be a good one."""
     name = " ".join(command[:3])
     try:
         result = subprocess.run(
@@ -244,7 +259,7 @@ def run(command: Sequence[str], environment: Mapping[str, str] | None) -> str:
         raise Failure(f"{name} took more than {RUN_SECONDS:g} s") from error
     if result.returncode:
         raise Failure(f"{name} ended with code {result.returncode}: {last_lines(result.stderr or result.stdout)}")
-    return result.stdout
+    return result
 
 
 def free_port() -> int:

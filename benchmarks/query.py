@@ -1,32 +1,20 @@
-"""Cells of query and retrieve: matches per second, memory of a C-GET, C-MOVE beside plain sending, many at once."""
+"""Cells of query and retrieve: matches, memory of a C-GET, C-MOVE beside plain sending, many associations at once."""
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Final
 
+from benchmarks import finds
 from benchmarks.cells import OURS, AtLeast, Below, Cell, Options, Values, Way
-from benchmarks.images import FIRST, IMAGES, QUERY, start_dcmqrscp
+from benchmarks.finds import OUR_SCU, start_ours
 from benchmarks.objects import verify
-from benchmarks.peers import OurReceiver, OurSender, dcmtk_environment, seconds_beyond
+from benchmarks.peers import OurReceiver, OurSender
 from benchmarks.proc import PROC, peak_kib, reset_peak, rss_kib
-from benchmarks.processes import Server, report_of, start_announcing, timed
-from benchmarks.programs.rows import KEYS
+from benchmarks.processes import report_of
 from benchmarks.stage import Stage
 
 __all__ = ["cells"]
 
-OUR_SCP: Final = "benchmarks.programs.our_query_scp"
-OUR_SCU: Final = "benchmarks.programs.our_query_scu"
-PYNETDICOM: Final = "benchmarks.programs.pynetdicom_query"
-DCMQRSCP: Final = ("dcmqrscp", "dcmqridx", "echoscu")
-
-MATCHES: Final = 10_000
-# Queries for the images of dcmqrscp in one measurement.
-TIMES_IMAGES: Final = 5
-# For those with some hundred matches per second.
-FEWER: Final = 2_000
-TIMES_PYNETDICOM: Final = 15
 GIB: Final = 1 << 30
 KIB: Final = 1024
 LIMIT_MIB: Final = 32
@@ -44,106 +32,11 @@ PATIENCE: Final = 30
 def cells(options: Options) -> Sequence[Cell]:
     """C-FIND on either side, C-GET of a large object, C-MOVE of many small ones, and a crowd."""
     return [
-        find_scp(options),
-        find_scu(options),
-        find_scu_dcmtk(options),
+        *finds.cells(options),
         get_memory(options),
         move(options),
         crowd(options),
     ]
-
-
-def start_ours(loop: str, most: int, folder: Path, inbox: Path, log: Path) -> Server:
-    """Our server, which finds so many studies and sends what is in a folder."""
-    return start_announcing(OUR_SCP, ["--loop", loop, "--most", str(most), "--folder", str(folder)], log)
-
-
-def start_pynetdicom(most: int, inbox: Path, log: Path) -> Server:
-    """pynetdicom's server, which finds so many studies."""
-    return start_announcing(PYNETDICOM, ["scp", "--most", str(most)], log)
-
-
-def findscu(port: int, count: int) -> float:
-    """Seconds that DCMTK's client takes for so many matches, beyond what it takes for one."""
-    environment = dcmtk_environment(no_delay=True)
-    keys = [part for key in KEYS if key not in ("QueryRetrieveLevel", "StudyID") for part in ("-k", key)]
-
-    def command(number: int) -> list[str]:
-        asked = ["-k", "QueryRetrieveLevel=STUDY", "-k", f"StudyID={number}", *keys]
-        return ["findscu", "-q", "-S", "-aec", "BENCH", "127.0.0.1", str(port), *asked]
-
-    return seconds_beyond(timed(command(count), environment), timed(command(1), environment))
-
-
-def find_images(server: Server, inbox: Path) -> float:
-    """Matches per second that DCMTK's client takes from `dcmqrscp`, but for what it takes with one each time."""
-    environment = dcmtk_environment(no_delay=True)
-    queries = [str(inbox / QUERY)] * TIMES_IMAGES
-
-    def command(title: str) -> list[str]:
-        return ["findscu", "-q", "-S", "-aec", title, "127.0.0.1", str(server.port), *queries]
-
-    seconds = seconds_beyond(timed(command("BENCH"), environment), timed(command(FIRST), environment))
-    return TIMES_IMAGES * (IMAGES - 1) / seconds
-
-
-def find_scp(options: Options) -> Cell:
-    """Our server, DCMTK's and pynetdicom's under DCMTK's client."""
-
-    def ours(stage: Stage) -> Values:
-        server, _ = stage.server(OURS, partial(start_ours, options.loop, MATCHES, Path()))
-        return {OURS: (MATCHES - 1) / findscu(server.port, MATCHES)}
-
-    def pynetdicom(stage: Stage) -> Values:
-        server, _ = stage.server("pynetdicom", partial(start_pynetdicom, FEWER))
-        return {"pynetdicom": (FEWER - 1) / findscu(server.port, FEWER)}
-
-    def dcmqrscp(stage: Stage) -> Values:
-        return {"dcmqrscp": find_images(*stage.server("dcmqrscp", start_dcmqrscp))}
-
-    ways = [
-        Way([OURS], ours, ("findscu",)),
-        Way(["dcmqrscp"], dcmqrscp, ("findscu", *DCMQRSCP)),
-        Way(["pynetdicom"], pynetdicom, ("findscu", "pynetdicom")),
-    ]
-    targets = [AtLeast(OURS, 1, "dcmqrscp"), AtLeast(OURS, TIMES_PYNETDICOM, "pynetdicom")]
-    return Cell("query", "find, SCP under DCMTK findscu", "matches/s", ways, targets)
-
-
-def find_scu(options: Options) -> Cell:
-    """Our client and pynetdicom's over our server."""
-
-    def ours(stage: Stage) -> Values:
-        server, _ = stage.server(OURS, partial(start_ours, options.loop, MATCHES, Path()))
-        report = report_of(
-            OUR_SCU, ["--port", str(server.port), "--loop", options.loop, "find", "--count", str(MATCHES)]
-        )
-        return {OURS: MATCHES / report["seconds"]}
-
-    def pynetdicom(stage: Stage) -> Values:
-        server, _ = stage.server(OURS, partial(start_ours, options.loop, MATCHES, Path()))
-        report = report_of(PYNETDICOM, ["scu", "--port", str(server.port), "--count", str(FEWER)])
-        return {"pynetdicom": FEWER / report["seconds"]}
-
-    ways = [Way([OURS], ours), Way(["pynetdicom"], pynetdicom, ("pynetdicom",))]
-    targets = [AtLeast(OURS, TIMES_PYNETDICOM, "pynetdicom")]
-    return Cell("query", "find, SCU over our SCP", "matches/s", ways, targets)
-
-
-def find_scu_dcmtk(options: Options) -> Cell:
-    """Our client and DCMTK's over DCMTK's server."""
-
-    def ours(stage: Stage) -> Values:
-        server, _ = stage.server("dcmqrscp", start_dcmqrscp)
-        arguments = ["--port", str(server.port), "--loop", options.loop, "images", "--count", str(IMAGES)]
-        report = report_of(OUR_SCU, [*arguments, "--times", str(TIMES_IMAGES)])
-        return {OURS: TIMES_IMAGES * IMAGES / report["seconds"]}
-
-    def dcmtk(stage: Stage) -> Values:
-        return {"findscu": find_images(*stage.server("dcmqrscp", start_dcmqrscp))}
-
-    ways = [Way([OURS], ours, DCMQRSCP), Way(["findscu"], dcmtk, ("findscu", *DCMQRSCP))]
-    return Cell("query", "find, SCU over DCMTK dcmqrscp", "matches/s", ways, [AtLeast(OURS, 1, "findscu")])
 
 
 def get_memory(options: Options) -> Cell:

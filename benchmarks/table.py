@@ -21,7 +21,7 @@ PROCESSOR: Final = ("cpu", "processor times")
 BEGIN: Final = "<!-- {} of a run, made by python -m benchmarks.table -->"
 END: Final = "<!-- end of {} -->"
 # Programs of DCMTK whose series are not named after it.
-DCMTK: Final = ("DCMTK", "dcmqrscp", "findscu")
+DCMTK: Final = ("DCMTK", "dcmqrscp", "findscu", "wlmscpfs")
 PYNETDICOM: Final = "pynetdicom"
 COLUMNS: Final = (OURS, "DCMTK", PYNETDICOM, "others")
 MISSING: Final = "-"

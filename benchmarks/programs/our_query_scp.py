@@ -1,5 +1,7 @@
 """A dicomio server that finds as many studies as the Study ID of a query says, and sends what is in a folder.
 
+It finds as many entries of a worklist as the Accession Number says.
+
 A C-MOVE goes to the port of the loopback interface that its destination is the number of. Prints its port.
 """
 
@@ -12,8 +14,8 @@ from pydicom.dataset import Dataset
 
 from benchmarks.limits import allow_open_files
 from benchmarks.loops import run
-from benchmarks.programs.rows import row
-from dicomio import STUDY_ROOT, Address, Application, FindRequest, Limits, RetrieveRequest, serve
+from benchmarks.programs.rows import row, worklist_entry
+from dicomio import STUDY_ROOT, WORKLIST, Address, Application, FindRequest, Limits, RetrieveRequest, serve
 
 
 async def locate(ae_title: str) -> Address:
@@ -24,10 +26,16 @@ def application(most: int, folder: Path) -> Application:
     """Finds and sends."""
     app = Application("BENCH", destinations=locate)
     rows = [row(number) for number in range(most)]
+    entries = [worklist_entry(number) for number in range(most)]
 
     @app.find(STUDY_ROOT)
     async def find(request: FindRequest) -> AsyncIterator[Dataset]:
         for each in rows[: int(request.identifier.StudyID)]:
+            yield each
+
+    @app.find(WORKLIST)
+    async def find_entries(request: FindRequest) -> AsyncIterator[Dataset]:
+        for each in entries[: int(request.identifier.AccessionNumber)]:
             yield each
 
     @app.get(STUDY_ROOT)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import associations, echo
+from benchmarks import associations, echo, finds
 from benchmarks.cells import OURS, AtLeast, Cell, Options, Values, Way, cpu_of
 from benchmarks.doubled import on_loops
 from benchmarks.loads import Load, Side, discarding, storing
@@ -111,6 +111,33 @@ def test_echoes_are_timed_on_both_event_loops(run_once: Run, monkeypatch: pytest
     assert result.problems == {}
     names = [OURS, "dicomio, asyncio"]
     assert set(result.medians) == {*names, *map(cpu_of, names)}
+
+
+@pytest.mark.parametrize("cell", [finds.find_scp, finds.find_worklist])
+def test_servers_find_as_many_matches(
+    cell: Callable[[Options], Cell], run_once: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for peer in ("dcmtk", "orthanc", "pynetdicom"):
+        require(peer)
+    monkeypatch.setattr(finds, "MATCHES", 30)
+    monkeypatch.setattr(finds, "FEWER", 20)
+    for module in ("finds", "images"):
+        monkeypatch.setattr(f"benchmarks.{module}.IMAGES", 40)
+    monkeypatch.setattr(finds, "seconds_beyond", lambda long, short: 1.0)
+    (result,) = run_once([cell(Options("asyncio", ()))])
+    assert result.problems == {}
+    ours = {OURS: 29.0, "pynetdicom": 19.0}
+    others = {"wlmscpfs": 29.0} if "worklist" in result.cell.name else {"Orthanc": 29.0, "dcmqrscp": 5 * 39.0}
+    assert result.medians == ours | others
+
+
+def test_other_number_of_matches_is_a_failure(run_once: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    require("dcmtk")
+    monkeypatch.setattr(finds, "MATCHES", 3)
+    ours = finds.find_scp(Options("asyncio", ())).ways[0]
+    monkeypatch.setattr(finds, "log_of", lambda command, environment: "(Pending)")
+    (result,) = run_once([Cell("query", "few", "matches/s", [ours])])
+    assert result.problems == {OURS: "1 matches in place of 3"}
 
 
 def test_object_that_was_changed_is_found(tmp_path: Path) -> None:
