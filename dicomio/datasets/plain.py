@@ -233,6 +233,7 @@ class Encoder:
         elements.sort(key=FIRST)
         parts: list[bytes] = []
         texts = self.texts[charset]
+        same = False
         for tag, element in elements:
             if tag < first or (not tag & 0xFFFF and tag > LAST_GROUP_LENGTH_WRITTEN):
                 continue
@@ -240,7 +241,8 @@ class Encoder:
                 charset = charset_of(element, parts)
                 texts = self.texts[charset]
             if type(element) is RawDataElement:
-                parts += self.raw(tag, element, ds, charset)
+                same = same or self.check_same(ds, charset)
+                parts += self.raw(tag, element)
                 continue
             vr = element.VR
             writer = texts.get(vr)
@@ -259,17 +261,28 @@ class Encoder:
             parts += heads[tag], lengths[len(value)], value
         return parts
 
-    def raw(self, tag: int, element: RawDataElement, ds: Dataset, charset: Charset) -> tuple[bytes, ...]:
-        """An element that nobody has looked at since it was decoded, from the same encoding."""
-        if tag == PIXEL_DATA or ds.original_encoding != (self.implicit, self.little):
+    def check_same(self, ds: Dataset, charset: Charset) -> bool:
+        """Looks whether a data set was decoded from the encoding it is written in, before its first raw element.
+
+        Its Specific Character Set (0008,0005) comes before all that depends on it.
+
+        Raises:
+            Unusual: it was not.
+        """
+        if ds.original_encoding != (self.implicit, self.little):
             raise Unusual
         if ds.original_character_set not in ([charset.name], charset.name):
             raise Unusual
-        value, vr = element.value or b"", element.VR or "UN"
+        return True
+
+    def raw(self, tag: int, element: RawDataElement) -> tuple[bytes, ...]:
+        """An element that nobody has looked at since it was decoded, from the same encoding."""
+        _, vr, length, value, *_ = element
+        value, vr = value or b"", vr or "UN"
         # A value that is still in its file has a length.
-        if vr not in self.heads or element.length != len(value):
+        if tag == PIXEL_DATA or vr not in self.heads or length != len(value):
             raise Unusual
-        return self.heads[vr][tag], self.lengths[vr][len(value)], value
+        return self.heads[vr][tag], self.lengths[vr][length], value
 
     def other(self, tag: int, element: DataElement, charset: Charset, nesting: int) -> Iterable[bytes]:
         """An element that is no text."""
