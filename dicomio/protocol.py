@@ -10,6 +10,7 @@ from dicomio.buffers import RECEIVE_SIZE, BufferPool, ReceiveBuffer
 from dicomio.deadline import Deadline
 from dicomio.errors import ConnectionLost
 from dicomio.session import UpperLayer, UpperLayerEvent
+from dicomio.vigil import vigil_of
 
 __all__ = ["ANSWERS", "BODY", "QUEUE", "REPLIES", "Owner", "UpperLayerProtocol"]
 
@@ -72,6 +73,7 @@ class UpperLayerProtocol(asyncio.BufferedProtocol):
         self.artim = Deadline(self.loop, self.artim_expired)
         self.write_deadline = Deadline(self.loop, self.write_due)
         self.last_received = self.loop.time()
+        self.vigil = vigil_of(self.loop)
 
     # asyncio.BufferedProtocol
 
@@ -180,7 +182,7 @@ class UpperLayerProtocol(asyncio.BufferedProtocol):
             self.backlog.append(data)
             self.backlog_size += len(data)
         else:
-            self.transport.write(data)
+            self.pass_on(data, self.transport)
 
     def write_backlog(self) -> None:
         """Passes on what was kept back."""
@@ -188,7 +190,13 @@ class UpperLayerProtocol(asyncio.BufferedProtocol):
             data = b"".join(self.backlog) if len(self.backlog) > 1 else self.backlog[0]
             self.backlog.clear()
             self.backlog_size = 0
-            self.transport.write(data)
+            self.pass_on(data, self.transport)
+
+    def pass_on(self, data: bytes | memoryview, transport: asyncio.Transport) -> None:
+        """Hands bytes to the transport; where it takes them at once, it is the peer's turn."""
+        transport.write(data)
+        if not self.writing_paused:
+            self.vigil.keep()
 
     async def drain(self) -> None:
         """Waits until the transport holds nothing of what was written, or nobody needs it to be sent any more.
