@@ -16,6 +16,7 @@ from dicomio.config import Address, Role, checked_window, ip_of
 from dicomio.errors import AssociationRejected, LocalProtocolError
 from dicomio.extensions import Identity
 from dicomio.negotiation import Supported
+from dicomio.wire.memory import Memory
 from dicomio.wire.pdus import AssociateAC, AssociateRQ
 
 __all__ = ["Access", "Admission", "Proposal"]
@@ -154,6 +155,7 @@ class Admission:
         hooks: see every proposal.
         authenticate: looks at identities.
         extensions: what answers SOP class extended negotiation, by SOP class.
+        answers: to proposals whose answer depends on what is supported alone; to be cleared when that changes.
     """
 
     def __init__(self, supported: Callable[[str], Supported | None], access: Access, window: int) -> None:
@@ -166,6 +168,7 @@ class Admission:
         self.authenticate: Hook | None = None
         self.extensions: dict[str, Respond] = {}
         self.failures: OrderedDict[str, deque[float]] = OrderedDict()
+        self.answers: Memory[AssociateAC] = Memory()
 
     @property
     def is_immediate(self) -> bool:
@@ -282,6 +285,14 @@ class Admission:
 
     def answer_to(self, proposal: Proposal) -> AssociateAC:
         """The A-ASSOCIATE-AC for a proposal."""
+        user = proposal.pdu.user
+        if proposal.refused or user.user_identity is not None or user.extended:
+            return self.answer_anew(proposal)
+        pdu, limits = proposal.pdu, proposal.association.limits
+        return self.answers.recall(lambda pdu, limits: self.answer_anew(proposal), pdu, limits)
+
+    def answer_anew(self, proposal: Proposal) -> AssociateAC:
+        """The answer to a proposal that has not been made before, or not so that its answer depended on it alone."""
         return negotiation.accept(
             proposal.pdu,
             with_related(self.supported, proposal.pdu),

@@ -274,6 +274,7 @@ class Application:
                 if uid in handlers:
                     raise ValueError(f"there is a handler for {CommandField(field).name} of {uid} already")
                 handlers[uid] = wrap(func) if wrap is not None else awaitable(func)
+            self.admission.answers.clear()
             return func
 
         return register
@@ -423,11 +424,13 @@ class Application:
         handlers = self.handlers.get(field, {})
         abstract_syntax, agreement = inbound.context.abstract_syntax, inbound.provider.agreement
         related = agreement.related.get(abstract_syntax, ()) if agreement is not None else ()
-        keys = (key for uid in (abstract_syntax, *related) for key in storage_keys(uid))
-        found = next((handlers[key] for key in keys if key in handlers), None)
-        if found is None and field == CommandField.C_ECHO_RQ:
+        for uid in (abstract_syntax, *related):
+            for key in storage_keys(uid):
+                if key in handlers:
+                    return handlers[key]
+        if field == CommandField.C_ECHO_RQ:
             return say_success
-        return found or self.unknown_handler or refuse_unknown
+        return self.unknown_handler or refuse_unknown
 
     def normalized_handler(self, inbound: Inbound) -> Handler:
         """Who serves a DIMSE-N request: the SOP class that it names need not be the one that was negotiated."""

@@ -23,6 +23,7 @@ from dicomio.wire.items import (
     UserIdentityRQ,
     UserInformation,
 )
+from dicomio.wire.memory import Memory
 from dicomio.wire.pdus import APPLICATION_CONTEXT, AssociateAC, AssociateRJ, AssociateRQ, encode
 
 __all__ = ["AcceptedContext", "Agreement", "Supported", "accept", "check", "conclude", "propose"]
@@ -378,6 +379,17 @@ def conclude(rq: AssociateRQ, ac: AssociateAC, *, requestor: bool) -> Agreement:
         ac: what the acceptor answered.
         requestor: whether this side is the requestor.
     """
+    if rq.user.user_identity is None and ac.user.user_identity_response is None:
+        return CONCLUDED.recall(conclude_anew, rq, ac, requestor)
+    return conclude_anew(rq, ac, requestor)
+
+
+# What holds a secret is not kept.
+CONCLUDED: Memory[Agreement] = Memory()
+
+
+def conclude_anew(rq: AssociateRQ, ac: AssociateAC, requestor: bool) -> Agreement:
+    """Tells what holds after an exchange that has not been seen before."""
     quirks = list(ac.quirks) if requestor else [*rq.quirks, *contradictions(rq)]
     own, peer = (rq.user, ac.user) if requestor else (ac.user, rq.user)
     contexts, refused = settle_contexts(rq, ac, requestor, quirks)

@@ -26,6 +26,7 @@ from dicomio.wire.items import (
     write_uid,
     write_user_information,
 )
+from dicomio.wire.memory import Memory
 
 __all__ = [
     "APPLICATION_CONTEXT",
@@ -207,6 +208,16 @@ def encode(pdu: PDU) -> bytes:
     Raises:
         LocalProtocolError: it has values that the standard does not allow to send, or that do not fit their fields.
     """
+    if isinstance(pdu, AssociateAC) and pdu.user.user_identity_response is None:
+        return ANSWERS.recall(encode_anew, pdu)
+    return encode_anew(pdu)
+
+
+ANSWERS: Memory[bytes] = Memory()
+
+
+def encode_anew(pdu: PDU) -> bytes:
+    """Encodes a PDU that has not been encoded before."""
     kind, write = WRITERS[type(pdu)]
     writer = Writer()
     writer.u8(kind)

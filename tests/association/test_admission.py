@@ -15,15 +15,18 @@ from dicomio import (
     CommonExtendedNegotiation,
     FindRequest,
     Identity,
+    Limits,
     LocalProtocolError,
     PresentationContext,
     Proposal,
     QueryExtension,
     Role,
     StorageExtension,
+    StoreRequest,
     Timeout,
     connect,
     dataset,
+    negotiation,
     query,
     serve,
     sop,
@@ -31,6 +34,7 @@ from dicomio import (
 from dicomio.admission import MOST_FAILURES, Admission, fits, origin
 from dicomio.sop import STUDY_ROOT
 from dicomio.testing import connected
+from dicomio.wire import pdus
 from tests.association.peers import until
 
 VERIFICATION = [sop.Verification]
@@ -421,3 +425,60 @@ async def test_a_client_proposes_what_it_was_told_to() -> None:
             assert association.agreement.window_invoked == 3
             assert association.agreement.window_performed == 2
             assert association.agreement.identity_response == b"welcome"
+
+
+# proposals that come again
+
+
+async def test_a_handler_that_is_registered_later_counts_for_proposals_seen_before() -> None:
+    app = Application("APP")
+    contexts = [sop.Verification, sop.CTImageStorage]
+    async with connected(app, contexts=contexts) as association:
+        assert [context.abstract_syntax for context in association.contexts.values()] == [sop.Verification]
+
+    @app.store(sop.CTImageStorage)
+    async def store(request: StoreRequest) -> None:
+        await request.read()
+
+    for _ in range(2):
+        async with connected(app, contexts=contexts) as association:
+            assert [context.abstract_syntax for context in association.contexts.values()] == contexts
+
+
+async def test_what_a_hook_refuses_is_refused_each_time_it_does() -> None:
+    app = Application("APP")
+    refusing = [False, True, False]
+
+    @app.on_associate
+    async def look(proposal: Proposal) -> None:
+        if refusing.pop(0):
+            proposal.refuse(1)
+
+    accepted = []
+    for _ in range(3):
+        async with connected(app, contexts=VERIFICATION) as association:
+            accepted.append(len(association.contexts))
+    assert accepted == [1, 0, 1]
+
+
+async def test_different_limits_are_announced_for_the_same_proposal() -> None:
+    app = Application("APP")
+    announced = []
+    for max_pdu in (16_384, 65_536):
+        async with (
+            serve(app, "127.0.0.1", 0, limits=Limits(max_pdu=max_pdu)) as server,
+            connect(f"APP@127.0.0.1:{server.port}", contexts=VERIFICATION) as association,
+        ):
+            assert association.agreement is not None
+            announced.append(association.agreement.send_maximum)
+    assert announced == [16_384, 65_536]
+
+
+async def test_nothing_is_kept_of_an_exchange_with_a_secret() -> None:
+    identity = Identity.username("ali", "open sesame", positive_response=True)
+    async with connected(guarded(), contexts=VERIFICATION, identity=identity) as association:
+        assert association.is_established
+    kept = [*negotiation.CONCLUDED.kept.values(), *pdus.ANSWERS.kept.values()]
+    assert kept
+    assert "sesame" not in repr(kept)
+    assert "welcome" not in repr(kept)
