@@ -15,10 +15,16 @@ from dicomio.threads import in_thread
 from dicomio.wire.commands import Command
 from dicomio.wire.pdata import BatchPacker
 
-__all__ = ["BATCH", "BytesData", "DataSource", "FileData", "StreamData", "send_message"]
+__all__ = ["AT_ONCE", "BATCH", "BytesData", "DataSource", "FileData", "StreamData", "read_region", "send_message"]
 
 # Bytes of data set that go to the transport in one write.
 BATCH: Final = 1_048_576
+# Data sets up to so many bytes go out in one piece with their command.
+AT_ONCE: Final = 65_536
+
+
+SHORTER: Final = "{}: the file has become shorter while it was being sent"
+READING: Final = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 
 
 class DataSource(Protocol):
@@ -89,14 +95,13 @@ class FileData:
     def read(self, gaps: Sequence[memoryview], last: bool) -> None:
         """Fills the gaps; the first call opens the file, the last one closes it."""
         if self.descriptor < 0:
-            self.descriptor = os.open(self.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-            if self.stamp not in (None, stamp_of(os.fstat(self.descriptor))):
-                raise InvalidInstance(f"{self.path}: the file has changed since it was looked at")
+            self.descriptor = os.open(self.path, READING)
+            check_stamp(self.path, self.descriptor, self.stamp)
         pending = [gap for gap in gaps if gap]
         while pending:
             count = read_into(self.descriptor, pending, self.at)
             if not count:
-                raise InvalidInstance(f"{self.path}: the file has become shorter while it was being sent")
+                raise InvalidInstance(SHORTER.format(self.path))
             self.at += count
             pending = rest_of(pending, count)
         if last:
@@ -147,6 +152,31 @@ class StreamData:
         close = getattr(self.chunks, "aclose", None)
         if close is not None:
             await close()
+
+
+def read_region(path: Path, offset: int, length: int, stamp: tuple[int, int] | None) -> bytes:
+    """Reads a short data set whole; the arguments are those of `FileData`.
+
+    Raises:
+        InvalidInstance: the file has changed.
+        OSError: it cannot be read.
+    """
+    descriptor = os.open(path, READING)
+    try:
+        check_stamp(path, descriptor, stamp)
+        os.lseek(descriptor, offset, os.SEEK_SET)
+        data = os.read(descriptor, length)
+    finally:
+        os.close(descriptor)
+    if len(data) < length:
+        raise InvalidInstance(SHORTER.format(path))
+    return data
+
+
+def check_stamp(path: Path, descriptor: int, stamp: tuple[int, int] | None) -> None:
+    """Raises `InvalidInstance` where an open file is not the one that was looked at."""
+    if stamp not in (None, stamp_of(os.fstat(descriptor))):
+        raise InvalidInstance(f"{path}: the file has changed since it was looked at")
 
 
 def copy_into(gaps: Sequence[memoryview], data: memoryview) -> None:

@@ -15,7 +15,7 @@ from dicomio.datasets.instance import StrPath
 from dicomio.dimse import DimseProvider
 from dicomio.errors import NoPresentationContext
 from dicomio.negotiation import AcceptedContext
-from dicomio.outgoing import BytesData, DataSource, FileData, StreamData, send_message
+from dicomio.outgoing import AT_ONCE, BytesData, DataSource, FileData, StreamData, read_region, send_message
 from dicomio.pace import promptly
 from dicomio.requests import StoreProgress, StoreRequest
 from dicomio.responses import Channel
@@ -96,10 +96,8 @@ async def send_store(
     """
     provider.check_open()
     context, source = await fit(provider, source)
-    pending = await provider.begin(context, CommandField.C_STORE_RQ)
     command = Command(
         CommandField.C_STORE_RQ,
-        message_id=pending.message_id,
         affected_sop_class_uid=source.sop_class_uid,
         affected_sop_instance_uid=source.sop_instance_uid,
         priority=options.priority,
@@ -107,8 +105,16 @@ async def send_store(
         move_originator_message_id=options.move_originator_message_id,
         has_data_set=True,
     )
-    data = data_of(source)
-    await send_message(provider, pending, command, data, lambda sent: progress.offer(StoreProgress(sent, data.total)))
+    if isinstance(source, Instance) and source.length <= AT_ONCE:
+        pending = await provider.start(context, command, await whole(source))
+        progress.offer(StoreProgress(source.length, source.length))
+    else:
+        data = data_of(source)
+        pending = await provider.begin(context, CommandField.C_STORE_RQ)
+        command.message_id = pending.message_id
+        await send_message(
+            provider, pending, command, data, lambda sent: progress.offer(StoreProgress(sent, data.total))
+        )
     reply = await provider.reply(pending)
     return check(provider, f"C-STORE of {source.sop_instance_uid}", reply, source.sop_class_uid)
 
@@ -128,6 +134,15 @@ async def fit(
         data = await source.read()
         source = Instance.from_bytes(source.sop_class_uid, source.sop_instance_uid, source.transfer_syntax, data)
     return accepted[target], await in_thread(convert, source, target, provider.limits)
+
+
+async def whole(instance: Instance) -> bytes:
+    """The data set of a short object, with the NUL that one of odd length lacks (PS3.5 A.5)."""
+    data = instance.data
+    if data is None:
+        assert instance.path is not None
+        data = await promptly(read_region, instance.path, instance.offset, instance.length, instance.stamp)
+    return data + b"\0" if len(data) & 1 else data
 
 
 def data_of(source: Instance | StoreRequest) -> DataSource:
