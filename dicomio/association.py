@@ -57,22 +57,13 @@ class Association(DimseProvider, ServiceUser):
             before, self.dispatch = self.dispatch, lambda inbound: hand_over(inbound, channel)
             try:
                 while self.ended is None:
-                    await self._operation_ended()
+                    await self.last_ended()
             finally:
                 self.dispatch = before
             if not isinstance(self.ended, AssociationReleased):
                 raise self.ended.with_traceback(None)
 
         return Responses(work)
-
-    async def _operation_ended(self) -> None:
-        """Returns when the last operation under way, or the association, has ended."""
-        waiter = self.loop.create_future()
-        self.quiet_waiters.append(waiter)
-        try:
-            await waiter
-        finally:
-            self.quiet_waiters.remove(waiter)
 
     async def send(
         self,

@@ -11,12 +11,12 @@ class Deadline:
 
     Args:
         loop: where the callback runs.
-        passed: called once when the deadline passes.
+        passed: called once when the deadline passes; set it before the deadline, where it is not known yet.
     """
 
     __slots__ = ("at", "due", "handle", "loop", "passed")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, passed: Callable[[], None]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, passed: Callable[[], None] | None) -> None:
         self.loop = loop
         self.passed = passed
         self.at: float | None = None
@@ -46,7 +46,8 @@ class Deadline:
             self.start_timer(self.at)
             return
         self.at = None
-        self.passed()
+        if self.passed is not None:
+            self.passed()
 
     def start_timer(self, at: float) -> None:
         self.due = at

@@ -259,15 +259,19 @@ class DimseProvider(Invoker):
     async def quiet(self) -> None:
         """Waits until no operation is under way."""
         while (self.pending or self.serving) and self.ended is None:
-            waiter = self.loop.create_future()
-            self.quiet_waiters.append(waiter)
-            try:
-                await waiter
-            finally:
-                self.quiet_waiters.remove(waiter)
+            await self.last_ended()
+
+    async def last_ended(self) -> None:
+        """Waits until the last operation under way, or the association, has ended."""
+        waiter = self.loop.create_future()
+        self.quiet_waiters.append(waiter)
+        try:
+            await waiter
+        finally:
+            self.quiet_waiters.remove(waiter)
 
     def check_quiet(self) -> None:
-        """Tells whoever waits for `quiet` that it is."""
+        """Tells whoever waits for the end of all operations, if it has come."""
         if self.ended is not None or not (self.pending or self.serving):
             for waiter in self.quiet_waiters:
                 if not waiter.done():
@@ -347,6 +351,8 @@ class DimseProvider(Invoker):
             return
         self.ended = error
         self.idle_deadline.cancel()
+        if self.spare is not None:
+            self.spare.cancel()
         self.window.close(error)
         if not self.opened.done():
             self.opened.set_exception(error)
@@ -370,6 +376,10 @@ class DimseProvider(Invoker):
                 inbound.body.fail(error)
             if inbound.task is not None and not isinstance(error, AssociationReleased):
                 inbound.task.cancel()
+                if inbound.work is not None:
+                    # It has not begun, and never will.
+                    inbound.work.close()
+                    self.finish(inbound)
 
     def check_open(self) -> None:
         """Raises why nothing can be sent, if so."""
@@ -525,8 +535,8 @@ class DimseProvider(Invoker):
         if coroutine is None:
             del self.serving[inbound.message_id]
         else:
-            inbound.task = self.loop.create_task(self.run(coroutine))
-            inbound.task.add_done_callback(lambda task: self.served(inbound, coroutine))
+            inbound.work = coroutine
+            inbound.task = self.loop.create_task(self.run(inbound, coroutine))
 
     def dispatcher(self, inbound: Inbound) -> Dispatch:
         """Who serves a request."""
@@ -539,20 +549,19 @@ class DimseProvider(Invoker):
             inbound.body.discard()
         inbound.answer(Command(inbound.command.field | RESPONSE_BIT, status=DUPLICATE_INVOCATION))
 
-    async def run(self, coroutine: Coroutine[Any, Any, None]) -> None:
+    async def run(self, inbound: Inbound, coroutine: Coroutine[Any, Any, None]) -> None:
+        """The task of a request."""
+        inbound.work = None
         try:
             await coroutine
         except DicomError:
             # A response that finds the association gone has nowhere to go, and nobody else to tell.
             if self.ended is None and self.upper.state in SENDING:
                 raise
-
-    def served(self, inbound: Inbound, coroutine: Coroutine[Any, Any, None]) -> None:
-        """The task of a request has ended, or was cancelled before it began."""
-        coroutine.close()
-        if inbound.body is not None:
-            inbound.body.discard()
-        self.finish(inbound)
+        finally:
+            if inbound.body is not None:
+                inbound.body.discard()
+            self.finish(inbound)
 
     def finish(self, inbound: Inbound) -> None:
         """A request is done with; those that wait get their turn."""

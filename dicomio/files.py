@@ -1,7 +1,6 @@
 """Files that appear whole or not at all."""
 
 import os
-import secrets
 from collections.abc import Sequence
 from contextlib import suppress
 from os import PathLike
@@ -53,24 +52,23 @@ class NewFile:
         named = os.path.splitext(target)[1] and not target.endswith(("/", os.sep))
         if not named or os.path.isdir(target):
             try:
-                self.make(os.path.join(target, self.name))
+                self.make(target, self.name)
             except NotADirectoryError:
                 if not os.path.isfile(target):
                     raise
             else:
                 return
-        self.make(target)
+        self.make(*os.path.split(target))
 
-    def make(self, final: str) -> None:
+    def make(self, directory: str, name: str) -> None:
         """Makes the hidden file beside where it goes, and the directories that are missing."""
-        directory, name = os.path.split(final)
-        temporary = os.path.join(directory, f".{name[:STEM]}.{secrets.token_hex(6)}.part")
+        temporary = os.path.join(directory, f".{name[:STEM]}.{os.urandom(6).hex()}.part")
         try:
             self.descriptor = os.open(temporary, FLAGS, 0o666)
         except FileNotFoundError:
             os.makedirs(directory, exist_ok=True)
             self.descriptor = os.open(temporary, FLAGS, 0o666)
-        self.final, self.temporary = final, temporary
+        self.final, self.temporary = os.path.join(directory, name), temporary
 
     def write(self, chunks: Sequence[bytes | memoryview], *, last: bool = False) -> None:
         """Appends; makes the file at the first call and publishes it at the last.

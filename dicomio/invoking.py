@@ -3,6 +3,7 @@
 import asyncio
 from abc import ABC, abstractmethod
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 from dicomio.config import Address, Limits, Timeout
@@ -47,6 +48,7 @@ class Invoker(ABC):
     peer: Address
     serving: dict[int, Inbound]
     receiving: Inbound | Pending | None
+    ended: Exception | None
 
     def __init__(self, timeout: Timeout, limits: Limits) -> None:
         self.timeout = timeout
@@ -56,6 +58,8 @@ class Invoker(ABC):
         self.next_id = 1
         self.window = Window()
         self.unread = 0
+        # The deadline of the request before last: its timer serves again.
+        self.spare: Deadline | None = None
         self.cornered: tuple[asyncio.Timeout, asyncio.Task[Any] | None] | None = None
 
     @abstractmethod
@@ -101,8 +105,10 @@ class Invoker(ABC):
         while self.next_id in self.pending:
             self.next_id = self.next_id % 65535 + 1
         message_id = self.next_id
-        deadline = Deadline(self.loop, lambda: self.response_due(pending))
+        deadline = self.spare or Deadline(self.loop, None)
+        self.spare = None
         pending = self.pending[message_id] = Pending(message_id, context, field, self.loop, deadline, many=many)
+        deadline.passed = partial(self.response_due, pending)
         self.next_id = self.next_id % 65535 + 1
         return pending
 
@@ -139,11 +145,20 @@ class Invoker(ABC):
 
     def forget(self, pending: Pending) -> None:
         """Nothing of the request was sent, or its final response is here."""
-        pending.deadline.cancel()
         if self.pending.get(pending.message_id) is pending:
+            self.retire(pending.deadline)
             del self.pending[pending.message_id]
             self.window.leave()
             self.check_quiet()
+
+    def retire(self, deadline: Deadline) -> None:
+        """A request needs its deadline no more; the next one does."""
+        if self.spare is None and self.ended is None:
+            deadline.set(None)
+            deadline.passed = None
+            self.spare = deadline
+        else:
+            deadline.cancel()
 
     async def start(
         self, context: AcceptedContext, command: Command, data: bytes | None = None, *, many: bool = False

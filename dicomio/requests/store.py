@@ -162,17 +162,17 @@ class StoreRequest(Request):
         last = False
         try:
             while not last:
-                pieces = await self.pieces(1 if self.is_short(file) and PACE.is_quick else WRITTEN_AT_ONCE)
+                pieces = await self.pieces(1 if self.is_at_hand(file) else WRITTEN_AT_ONCE)
                 last = self.body.complete and not self.body.pieces
                 if last and not self.body.received:
                     raise Refused(CANNOT_UNDERSTAND, "the data set is empty")
                 for piece in pieces:
                     chunks += piece.chunks
-                progress.offer(StoreProgress(self.received, self.received if last else None))
+                self.tell(progress, last)
                 await (promptly if self.is_short(file) else in_thread)(file.write, chunks, last=last)
                 chunks.clear()
                 release_all(pieces)
-                if not last and not self.body.pieces and self.is_short(file) and PACE.is_quick:
+                if not last and not self.body.pieces and self.is_at_hand(file):
                     last = await self.pour(file, progress)
         except BaseException:
             release_all(pieces)
@@ -185,17 +185,26 @@ class StoreRequest(Request):
         """Whether writing what has arrived is short work."""
         return self.body.received <= MOST_AT_HAND and not file.fsync
 
+    def is_at_hand(self, file: NewFile) -> bool:
+        """Whether writing what has arrived is done in the event loop."""
+        return PACE.is_quick and self.is_short(file)
+
+    def tell(self, progress: Channel[StoreProgress], last: bool) -> None:
+        """Says how much has arrived, if anybody wants to know."""
+        if not progress.closed:
+            progress.offer(StoreProgress(self.received, self.received if last else None))
+
     async def pour(self, file: NewFile, progress: Channel[StoreProgress]) -> bool:
         """Writes what arrives as it arrives, while that is short work; tells whether all has been written."""
         errors: list[OSError] = []
 
         def write(chunks: Sequence[memoryview], last: bool) -> bool:
-            progress.offer(StoreProgress(self.received, self.received if last else None))
+            self.tell(progress, last)
             try:
                 PACE.timed(file.write, chunks, last=last)
             except OSError as error:
                 errors.append(error)
-            return not errors and self.is_short(file) and PACE.is_quick
+            return not errors and self.is_at_hand(file)
 
         await self.body.pour(write)
         if errors:

@@ -7,6 +7,7 @@ from dicomio.dimse import DimseProvider
 from dicomio.services.contexts import pick_context
 from dicomio.services.reply import check
 from dicomio.sop import ExplicitVRLittleEndian, ImplicitVRLittleEndian, Verification
+from dicomio.status import Status
 from dicomio.wire.commands import Command, CommandField
 
 __all__ = ["CONTEXT", "send_echo"]
@@ -28,5 +29,6 @@ async def send_echo(provider: DimseProvider) -> float:
     started = perf_counter()
     reply = await provider.request(context, Command(CommandField.C_ECHO_RQ, affected_sop_class_uid=Verification))
     elapsed = perf_counter() - started
-    check(provider, "C-ECHO", reply)
+    if reply.command.status != Status.SUCCESS:
+        check(provider, "C-ECHO", reply)
     return elapsed

@@ -11,6 +11,7 @@ import re
 import struct
 from collections.abc import Callable, Mapping
 from enum import IntEnum
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -330,6 +331,10 @@ ENCODERS: Mapping[str, Callable[[int, Any], bytes]] = {
 }
 
 
+# Elements that mostly have one of few values: SOP classes, Command Field, Priority, Status.
+OF_FEW_VALUES = (0x0002, 0x0003, 0x0100, 0x0700, 0x0900)
+
+
 class Layout:
     """A `Message` prepared for speed: what to read from a `Command`, and how to encode each of it."""
 
@@ -350,9 +355,10 @@ class Layout:
     @staticmethod
     def encoder(number: int, response: bool) -> Callable[[int, Any], bytes]:
         if number == DATA_SET_TYPE:
-            return encode_data_set_type
+            return lru_cache(2)(encode_data_set_type)
         vr = ELEMENTS[number].vr
-        return encode_echoed_uid if vr == "UI" and response else ENCODERS[vr]
+        encoder = encode_echoed_uid if vr == "UI" and response else ENCODERS[vr]
+        return lru_cache(64)(encoder) if number in OF_FEW_VALUES else encoder
 
 
 LAYOUTS: Mapping[int, Layout] = {

@@ -6,6 +6,7 @@ same lengths takes one unpacking and one comparison.
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from struct import Struct
 from typing import Any, Final, NamedTuple
 
@@ -18,6 +19,13 @@ MOST_SHAPES: Final = 256
 MOST_ALIKE: Final = 8
 
 CODES: Final = {"US": "H", "UL": "I"}
+
+
+@lru_cache(maxsize=256)
+def regular_uid(raw: bytes) -> str | None:
+    """The text of a UID; `None` where it is not a regular one."""
+    regular = REGULAR_UID.fullmatch(raw)
+    return regular[1].decode("ascii") if regular is not None else None
 
 
 class Place(NamedTuple):
@@ -73,10 +81,10 @@ class Shape:
         for at, index in self.numbers:
             values[index] = found[at]
         for at, index in self.uids:
-            regular = REGULAR_UID.fullmatch(found[at])
-            if regular is None:
+            uid = regular_uid(found[at])
+            if uid is None:
                 return None
-            values[index] = regular[1].decode("ascii")
+            values[index] = uid
         return values
 
 
