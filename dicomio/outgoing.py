@@ -237,7 +237,7 @@ async def send_message(
             await provider.drain()
             provider.check_open()
             started = True
-            provider.protocol.write(view)
+            provider.protocol.write(view, more=not last)
             finished = last
             sent += count
             if progress is not None:

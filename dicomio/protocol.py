@@ -170,8 +170,12 @@ class UpperLayerProtocol(asyncio.BufferedProtocol):
         buffer.hold()
         return buffer
 
-    def write(self, data: bytes | memoryview) -> None:
+    def write(self, data: bytes | memoryview, *, more: bool = False) -> None:
         """Sends bytes; a view has to stay as it is until `drain` returns.
+
+        Args:
+            data: the bytes.
+            more: whether they are the beginning of something, so that it is not the peer's turn yet.
 
         Raises:
             ConnectionLost: the connection is gone.
@@ -182,7 +186,9 @@ class UpperLayerProtocol(asyncio.BufferedProtocol):
             self.backlog.append(data)
             self.backlog_size += len(data)
         else:
-            self.pass_on(data, self.transport)
+            self.transport.write(data)
+            if not (more or self.writing_paused):
+                self.vigil.keep()
 
     def write_backlog(self) -> None:
         """Passes on what was kept back."""
@@ -190,13 +196,9 @@ class UpperLayerProtocol(asyncio.BufferedProtocol):
             data = b"".join(self.backlog) if len(self.backlog) > 1 else self.backlog[0]
             self.backlog.clear()
             self.backlog_size = 0
-            self.pass_on(data, self.transport)
-
-    def pass_on(self, data: bytes | memoryview, transport: asyncio.Transport) -> None:
-        """Hands bytes to the transport; where it takes them at once, it is the peer's turn."""
-        transport.write(data)
-        if not self.writing_paused:
-            self.vigil.keep()
+            self.transport.write(data)
+            if not self.writing_paused:
+                self.vigil.keep()
 
     async def drain(self) -> None:
         """Waits until the transport holds nothing of what was written, or nobody needs it to be sent any more.
