@@ -62,13 +62,14 @@ class NewFile:
 
     def make(self, directory: str, name: str) -> None:
         """Makes the hidden file beside where it goes, and the directories that are missing."""
-        temporary = os.path.join(directory, f".{name[:STEM]}.{os.urandom(6).hex()}.part")
+        beside = os.path.join(directory, "")
+        temporary = f"{beside}.{name[:STEM]}.{os.urandom(6).hex()}.part"
         try:
             self.descriptor = os.open(temporary, FLAGS, 0o666)
         except FileNotFoundError:
             os.makedirs(directory, exist_ok=True)
             self.descriptor = os.open(temporary, FLAGS, 0o666)
-        self.final, self.temporary = os.path.join(directory, name), temporary
+        self.final, self.temporary = beside + name, temporary
 
     def write(self, chunks: Sequence[bytes | memoryview], *, last: bool = False) -> None:
         """Appends; makes the file at the first call and publishes it at the last.

@@ -39,6 +39,8 @@ LONGEST: Final = 65_536
 MOST_NESTING: Final = 16
 # Tags that are kept ready; a peer may name any number of private elements.
 MOST_TAGS: Final = 16_384
+# pydicom takes those of the repeating groups for sequences only where it sees an item.
+SEQUENCE_TAGS: Final = tuple(BaseTag(tag) for tag in SEQUENCES if dictionary_has_tag(tag))
 
 # What pydicom makes of Specific Character Set (0008,0005), by what stands in it: none, or a single one that it knows
 CHARSETS: Final[Mapping[bytes | None, str]] = {None: default_encoding, b"": default_encoding} | {
@@ -183,8 +185,7 @@ class RawReader:
         self.item, self.item_end, self.sequence_end = (
             on_wire(tag, little) for tag in (ITEM, ITEM_DELIMITER, SEQUENCE_DELIMITER)
         )
-        # pydicom takes those of the repeating groups for sequences only where it sees an item.
-        self.sequences = {on_wire(tag, little): BaseTag(tag) for tag in SEQUENCES if dictionary_has_tag(tag)}
+        self.sequences = {on_wire(tag, little): tag for tag in SEQUENCE_TAGS}
         self.special = self.sequences.keys() | {self.item_end}
         self.prototypes = Prototypes(little)
 
