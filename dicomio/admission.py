@@ -15,9 +15,9 @@ from dicomio.association import Association
 from dicomio.config import Address, Role, checked_window, ip_of
 from dicomio.errors import AssociationRejected, LocalProtocolError
 from dicomio.extensions import Identity
-from dicomio.negotiation import Supported
-from dicomio.wire.memory import Memory
-from dicomio.wire.pdus import AssociateAC, AssociateRQ
+from dicomio.memory import Memory
+from dicomio.negotiation import Answer, Supported
+from dicomio.wire.pdus import AssociateAC, AssociateRQ, is_remembered
 
 __all__ = ["Access", "Admission", "Proposal"]
 
@@ -150,6 +150,7 @@ class Admission:
         supported: what is supported for a SOP class.
         access: who may open associations.
         window: operations that one association may have outstanding, in either direction, where the peer asks for it.
+        is_fixed: whether what is supported changes only where `answers` is cleared.
 
     Attributes:
         hooks: see every proposal.
@@ -158,8 +159,11 @@ class Admission:
         answers: to proposals whose answer depends on what is supported alone; to be cleared when that changes.
     """
 
-    def __init__(self, supported: Callable[[str], Supported | None], access: Access, window: int) -> None:
+    def __init__(
+        self, supported: Callable[[str], Supported | None], access: Access, window: int, *, is_fixed: bool = False
+    ) -> None:
         self.supported = supported
+        self.is_fixed = is_fixed
         self.access = access
         if not isinstance(checked_window(window), int):
             raise TypeError(f"window is {window!r}; an application has one number for both directions")
@@ -168,7 +172,7 @@ class Admission:
         self.authenticate: Hook | None = None
         self.extensions: dict[str, Respond] = {}
         self.failures: OrderedDict[str, deque[float]] = OrderedDict()
-        self.answers: Memory[AssociateAC] = Memory()
+        self.answers: Memory[Answer] = Memory()
 
     @property
     def is_immediate(self) -> bool:
@@ -275,7 +279,7 @@ class Admission:
     def accept(self, proposal: Proposal) -> None:
         association = proposal.association
         try:
-            association.accept(proposal.pdu, self.answer_to(proposal))
+            association.accept(self.answer_to(proposal))
         except Exception:
             # What functions of the application answer may be anything, and longer than an item can be.
             logger.exception("%s: an association cannot be accepted", association.peer)
@@ -283,16 +287,21 @@ class Admission:
         else:
             logger.info("%s: association accepted", association.peer)
 
-    def answer_to(self, proposal: Proposal) -> AssociateAC:
-        """The A-ASSOCIATE-AC for a proposal."""
-        user = proposal.pdu.user
-        if proposal.refused or user.user_identity is not None or user.extended:
-            return self.answer_anew(proposal)
+    def answer_to(self, proposal: Proposal) -> Answer:
+        """The answer to a proposal; the same as before where it depends on what is supported alone."""
         pdu, limits = proposal.pdu, proposal.association.limits
-        return self.answers.recall(lambda pdu, limits: self.answer_anew(proposal), pdu, limits)
+        if self.is_immediate and self.is_fixed and not pdu.user.extended and is_remembered(pdu):
+            return self.answers.recall(
+                lambda pdu, limits, supported: self.answer_anew(proposal), pdu, limits, self.supported
+            )
+        return self.answer_anew(proposal)
 
-    def answer_anew(self, proposal: Proposal) -> AssociateAC:
+    def answer_anew(self, proposal: Proposal) -> Answer:
         """The answer to a proposal that has not been made before, or not so that its answer depended on it alone."""
+        return negotiation.answer(proposal.pdu, self.accepted(proposal))
+
+    def accepted(self, proposal: Proposal) -> AssociateAC:
+        """The A-ASSOCIATE-AC for a proposal."""
         return negotiation.accept(
             proposal.pdu,
             with_related(self.supported, proposal.pdu),

@@ -103,7 +103,9 @@ class Application:
         self.syntaxes: dict[str, tuple[str, ...]] = {}
         self.statuses: dict[type[Exception], int] = {}
         self.middlewares: list[Callable[[Any, Handler], Awaitable[Any]]] = []
-        self.admission = Admission(self.supported, access or Access(), window)
+        # Who derives from this class may support one thing today and another tomorrow.
+        is_fixed = type(self).supported is Application.supported
+        self.admission = Admission(self.supported, access or Access(), window, is_fixed=is_fixed)
         self.connect_hooks: list[Handler] = []
         self.close_hooks: list[Handler] = []
         self.release_hooks: list[Handler] = []

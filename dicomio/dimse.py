@@ -7,6 +7,8 @@ for every request of the peer that is being served.
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
+from contextvars import copy_context
+from functools import partial
 from typing import Any, Final
 
 from dicomio.config import Address, Limits, Timeout
@@ -25,7 +27,7 @@ from dicomio.errors import (
 from dicomio.invoking import CANCELLABLE, Invoker
 from dicomio.machine import State
 from dicomio.messages import CommandReceived, DataMissing, DataReceived
-from dicomio.negotiation import AcceptedContext, Agreement, conclude
+from dicomio.negotiation import AcceptedContext, Agreement, Answer
 from dicomio.operations import Dispatch, Inbound, Pending, Reply
 from dicomio.protocol import ANSWERS, QUEUE
 from dicomio.session import (
@@ -39,7 +41,7 @@ from dicomio.session import (
     UpperLayerEvent,
 )
 from dicomio.wire.commands import RESPONSE_BIT, Command, CommandField
-from dicomio.wire.pdus import AssociateAC, AssociateRJ, AssociateRQ
+from dicomio.wire.pdus import AssociateRJ, AssociateRQ
 
 __all__ = ["DimseProvider"]
 
@@ -116,6 +118,7 @@ class DimseProvider(Invoker):
         self.quiet_waiters: list[asyncio.Future[None]] = []
         self.idle_deadline = Deadline(self.loop, self.idle_passed)
         self.release_wanted = False
+        self.context = copy_context()
 
     # what users see
 
@@ -148,7 +151,12 @@ class DimseProvider(Invoker):
     @property
     def is_behind(self) -> bool:
         """Whether what is sent has to wait for the peer, or for a message that is being sent."""
-        return self.protocol.writing_paused or self.sending is not None
+        return self.protocol.writing_paused or self.is_sending
+
+    @property
+    def is_sending(self) -> bool:
+        """Whether a message is being sent in several writes, and others may wait for its end."""
+        return self.sending is not None
 
     @property
     def write_queue_size(self) -> int:
@@ -196,10 +204,10 @@ class DimseProvider(Invoker):
 
     # opening and closing
 
-    def accept(self, request: AssociateRQ, answer: AssociateAC) -> None:
+    def accept(self, answer: Answer) -> None:
         """Sends A-ASSOCIATE-AC; the association stands."""
-        self.establish(conclude(request, answer, requestor=False))
-        self.upper.accept(answer)
+        self.establish(answer.agreement)
+        self.upper.accept(answer.pdu, answer.encoded)
         self.protocol.flush()
 
     def reject(self, result: int, source: int, reason: int) -> None:
@@ -376,10 +384,6 @@ class DimseProvider(Invoker):
                 inbound.body.fail(error)
             if inbound.task is not None and not isinstance(error, AssociationReleased):
                 inbound.task.cancel()
-                if inbound.work is not None:
-                    # It has not begun, and never will.
-                    inbound.work.close()
-                    self.finish(inbound)
 
     def check_open(self) -> None:
         """Raises why nothing can be sent, if so."""
@@ -535,8 +539,9 @@ class DimseProvider(Invoker):
         if coroutine is None:
             del self.serving[inbound.message_id]
         else:
-            inbound.work = coroutine
-            inbound.task = self.loop.create_task(self.run(inbound, coroutine))
+            task = self.loop.create_task(self.run(inbound, coroutine), context=self.context.copy())
+            inbound.task, inbound.not_begun = task, partial(self.never_began, inbound, coroutine)
+            task.add_done_callback(inbound.not_begun)
 
     def dispatcher(self, inbound: Inbound) -> Dispatch:
         """Who serves a request."""
@@ -551,7 +556,8 @@ class DimseProvider(Invoker):
 
     async def run(self, inbound: Inbound, coroutine: Coroutine[Any, Any, None]) -> None:
         """The task of a request."""
-        inbound.work = None
+        if inbound.task is not None and inbound.not_begun is not None:
+            inbound.task.remove_done_callback(inbound.not_begun)
         try:
             await coroutine
         except DicomError:
@@ -559,15 +565,24 @@ class DimseProvider(Invoker):
             if self.ended is None and self.upper.state in SENDING:
                 raise
         finally:
-            if inbound.body is not None:
-                inbound.body.discard()
-            self.finish(inbound)
+            # What follows is nothing of the handler's, so that it does not see its context variables.
+            self.context.run(self.finish, inbound)
+
+    def never_began(
+        self, inbound: Inbound, coroutine: Coroutine[Any, Any, None], task: "asyncio.Task[None]", /
+    ) -> None:
+        """The task of a request was cancelled before its first step."""
+        coroutine.close()
+        self.finish(inbound)
 
     def finish(self, inbound: Inbound) -> None:
         """A request is done with; those that wait get their turn."""
+        if inbound.body is not None:
+            inbound.body.discard()
         if self.serving.get(inbound.message_id) is inbound:
             del self.serving[inbound.message_id]
-        if self.ended is not None:
+        # The garbage of an event loop that is closed ends here, too.
+        if self.ended is not None or self.loop.is_closed():
             return
         while self.waiting and len(self.serving) < self.serving_window:
             self.serve(self.waiting.pop(0))

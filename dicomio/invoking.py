@@ -66,6 +66,11 @@ class Invoker(ABC):
     def check_open(self) -> None:
         """Raises why nothing can be sent, if so."""
 
+    @property
+    @abstractmethod
+    def is_sending(self) -> bool:
+        """Whether a message is being sent in several writes, and others may wait for its end."""
+
     @abstractmethod
     def check_quiet(self) -> None:
         """Tells whoever waits for the end of all operations, if it has come."""
@@ -240,7 +245,10 @@ class Invoker(ABC):
 
     def expect_progress(self, pending: Pending) -> None:
         """Starts `timeout.response` again."""
-        if self.timeout.response is not None and not pending.abandoned:
+        if self.timeout.response is None or pending.abandoned:
+            return
+        # The deadline of a request that has been answered already is another one's by now.
+        if self.pending.get(pending.message_id) is pending:
             pending.deadline.set(self.loop.time() + self.timeout.response)
 
     def response_due(self, pending: Pending) -> None:
@@ -263,7 +271,7 @@ class Invoker(ABC):
     def last_sign(self, pending: Pending) -> float:
         """When there was a sign of progress other than a response, loop time; now, while it is our turn."""
         is_get = pending.field == CommandField.C_GET_RQ
-        ours = bool(pending.replies or self.protocol.reading_paused)
+        ours = bool(pending.replies or self.protocol.reading_paused or self.is_sending)
         if ours or (is_get and any(not each.receiving for each in self.serving.values())):
             return self.loop.time()
         # The objects of a C-GET that arrive.

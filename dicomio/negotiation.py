@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 from dicomio.config import PresentationContext, Role
 from dicomio.errors import LocalProtocolError, RejectResult, RejectSource
@@ -23,10 +24,9 @@ from dicomio.wire.items import (
     UserIdentityRQ,
     UserInformation,
 )
-from dicomio.wire.memory import Memory
 from dicomio.wire.pdus import APPLICATION_CONTEXT, AssociateAC, AssociateRJ, AssociateRQ, encode
 
-__all__ = ["AcceptedContext", "Agreement", "Supported", "accept", "check", "conclude", "propose"]
+__all__ = ["AcceptedContext", "Agreement", "Answer", "Supported", "accept", "answer", "check", "conclude", "propose"]
 
 # Presentation-context-ID: "odd integers between 1 and 255" (PS3.8 9.3.2.2)
 MOST_CONTEXTS = 128
@@ -131,6 +131,29 @@ class Agreement:
     identity_response: bytes | None
     quirks: tuple[str, ...]
     related: Mapping[str, Sequence[str]]
+
+
+class Answer(NamedTuple):
+    """The answer to an A-ASSOCIATE-RQ that is accepted.
+
+    Attributes:
+        pdu: the A-ASSOCIATE-AC.
+        encoded: the same, ready to be sent.
+        agreement: what it comes to, seen from the acceptor.
+    """
+
+    pdu: AssociateAC
+    encoded: bytes
+    agreement: Agreement
+
+
+def answer(rq: AssociateRQ, ac: AssociateAC) -> Answer:
+    """Makes a proposal and its A-ASSOCIATE-AC an answer.
+
+    Raises:
+        LocalProtocolError: the A-ASSOCIATE-AC cannot be sent.
+    """
+    return Answer(ac, encode(ac), conclude(rq, ac, requestor=False))
 
 
 def propose(
@@ -379,17 +402,6 @@ def conclude(rq: AssociateRQ, ac: AssociateAC, *, requestor: bool) -> Agreement:
         ac: what the acceptor answered.
         requestor: whether this side is the requestor.
     """
-    if rq.user.user_identity is None and ac.user.user_identity_response is None:
-        return CONCLUDED.recall(conclude_anew, rq, ac, requestor)
-    return conclude_anew(rq, ac, requestor)
-
-
-# What holds a secret is not kept.
-CONCLUDED: Memory[Agreement] = Memory()
-
-
-def conclude_anew(rq: AssociateRQ, ac: AssociateAC, requestor: bool) -> Agreement:
-    """Tells what holds after an exchange that has not been seen before."""
     quirks = list(ac.quirks) if requestor else [*rq.quirks, *contradictions(rq)]
     own, peer = (rq.user, ac.user) if requestor else (ac.user, rq.user)
     contexts, refused = settle_contexts(rq, ac, requestor, quirks)

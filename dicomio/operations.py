@@ -110,7 +110,7 @@ class Inbound:
         cancelled: whether the peer has sent a C-CANCEL for it.
         on_cancel: what a C-CANCEL leads to; the task is cancelled where it is `None`.
         at_end: what is to be let go of once it is done with, whatever it came to.
-        work: what its task is about to do; `None` once it has begun.
+        not_begun: what cleans up after a task that is cancelled before its first step.
     """
 
     __slots__ = (
@@ -120,10 +120,10 @@ class Inbound:
         "command",
         "context",
         "message_id",
+        "not_begun",
         "on_cancel",
         "provider",
         "task",
-        "work",
     )
 
     def __init__(self, provider: "DimseProvider", context: AcceptedContext, command: Command) -> None:
@@ -136,7 +136,7 @@ class Inbound:
         self.on_cancel: Callable[[], None] | None = None
         self.at_end: list[Callable[[], Awaitable[None]]] = []
         self.task: asyncio.Task[None] | None = None
-        self.work: Coroutine[Any, Any, None] | None = None
+        self.not_begun: Callable[[asyncio.Task[None]], None] | None = None
 
     def cancel(self) -> None:
         """The peer has sent a C-CANCEL for it."""

@@ -166,11 +166,14 @@ def read_region(path: Path, offset: int, length: int, stamp: tuple[int, int] | N
         check_stamp(path, descriptor, stamp)
         os.lseek(descriptor, offset, os.SEEK_SET)
         data = os.read(descriptor, length)
+        while len(data) < length:
+            more = os.read(descriptor, length - len(data))
+            if not more:
+                raise InvalidInstance(SHORTER.format(path))
+            data += more
+        return data
     finally:
         os.close(descriptor)
-    if len(data) < length:
-        raise InvalidInstance(SHORTER.format(path))
-    return data
 
 
 def check_stamp(path: Path, descriptor: int, stamp: tuple[int, int] | None) -> None:

@@ -99,6 +99,7 @@ class UpperLayerProtocol(asyncio.BufferedProtocol):
         buffer = self.buffer
         assert buffer is not None
         now = self.last_received = self.loop.time()
+        self.vigil.heard()
         received = buffer.view[buffer.filled : buffer.filled + nbytes]
         buffer.filled += nbytes
         # The answers to what came in one read leave in one write.

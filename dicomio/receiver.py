@@ -114,7 +114,8 @@ class Receiver:
 
     def negotiate(self, association: Association, pdu: AssociateRQ) -> None:
         """Accepts storage of every kind."""
-        association.accept(pdu, negotiation.accept(pdu, supported, maximum_length=association.limits.max_pdu))
+        accepted = negotiation.accept(pdu, supported, maximum_length=association.limits.max_pdu)
+        association.accept(negotiation.answer(pdu, accepted))
 
     def connected(self, association: Association) -> None:
         """Nothing is to be done for a new connection."""

@@ -194,13 +194,17 @@ class UpperLayer:
             self.step(Event.Evt5)
         self.deaf = False
 
-    def accept(self, pdu: pdus.AssociateAC) -> None:
+    def accept(self, pdu: pdus.AssociateAC, encoded: bytes | None = None) -> None:
         """A-ASSOCIATE response, accepted.
+
+        Args:
+            pdu: the answer.
+            encoded: the same, where it has been encoded before.
 
         Raises:
             LocalProtocolError: nobody asked, or this is not a valid answer; then another one may follow.
         """
-        self.outgoing = pdus.encode(pdu)
+        self.outgoing = encoded if encoded is not None else pdus.encode(pdu)
         self.step(Event.Evt7)
 
     def reject(self, pdu: pdus.AssociateRJ, now: float) -> None:

@@ -37,6 +37,7 @@ class Vigil:
         clock: seconds; that of uvloop itself goes in milliseconds.
 
     Attributes:
+        awake: whether the event loop is kept from sleeping.
         asleep: messages after which to go to sleep at once.
     """
 
@@ -54,16 +55,18 @@ class Vigil:
 
     def keep(self) -> None:
         """Something was sent: what the peer does next may come soon."""
-        if self.awake:
-            # It came in time, or another one's did.
-            self.in_vain = 0
-        elif self.asleep:
-            self.asleep -= 1
-            return
-        else:
+        if not self.awake:
+            if self.asleep:
+                self.asleep -= 1
+                return
             self.awake = True
             self.call_soon(self.turn)
         self.until = self.clock() + SPAN
+
+    def heard(self) -> None:
+        """Something came, from this peer or another one."""
+        if self.awake:
+            self.in_vain = 0
 
     def turn(self) -> None:
         """One turn of the event loop without sleep."""

@@ -48,11 +48,6 @@ def studies(count: int) -> Dataset:
     return dicomio.dataset(**dict.fromkeys(KEYS, "") | {"QueryRetrieveLevel": "STUDY", "StudyID": str(count)})
 
 
-def images(uid: str) -> Dataset:
-    """What to ask dcmqrscp for the image of a SOP Instance UID, or without one for all."""
-    return dicomio.dataset(**IMAGE_KEYS | {"SOPInstanceUID": uid})
-
-
 def ask(port: int, count: int, first: Dataset, everything: Dataset) -> float:
     """Seconds that so many matches take, after a first one."""
     entity = AE()

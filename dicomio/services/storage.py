@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
 from os import PathLike
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from pydicom.dataset import Dataset
 
@@ -15,6 +15,7 @@ from dicomio.datasets.instance import StrPath
 from dicomio.dimse import DimseProvider
 from dicomio.errors import NoPresentationContext
 from dicomio.negotiation import AcceptedContext
+from dicomio.operations import Pending
 from dicomio.outgoing import AT_ONCE, BytesData, DataSource, FileData, StreamData, read_region, send_message
 from dicomio.pace import promptly
 from dicomio.requests import StoreProgress, StoreRequest
@@ -28,6 +29,10 @@ __all__ = ["Priority", "Source", "StoreOptions", "StoreResponse", "contexts_to_p
 
 Source: TypeAlias = StrPath | Dataset | Instance | StoreRequest
 StoreResponse: TypeAlias = Response
+
+
+# To a peer that takes PDUs of a few bytes, even short objects go in batches: laying out so many takes its time.
+LEAST_PAYLOAD: Final = 1024
 
 
 class Priority(IntEnum):
@@ -105,13 +110,13 @@ async def send_store(
         move_originator_message_id=options.move_originator_message_id,
         has_data_set=True,
     )
-    if isinstance(source, Instance) and source.length <= AT_ONCE:
-        pending = await provider.start(context, command, await whole(source))
+    pending = await provider.begin(context, CommandField.C_STORE_RQ)
+    command.message_id = pending.message_id
+    if isinstance(source, Instance) and source.length <= AT_ONCE and provider.upper.send_payload >= LEAST_PAYLOAD:
+        await send_at_once(provider, pending, command, source)
         progress.offer(StoreProgress(source.length, source.length))
     else:
         data = data_of(source)
-        pending = await provider.begin(context, CommandField.C_STORE_RQ)
-        command.message_id = pending.message_id
         await send_message(
             provider, pending, command, data, lambda sent: progress.offer(StoreProgress(sent, data.total))
         )
@@ -136,13 +141,18 @@ async def fit(
     return accepted[target], await in_thread(convert, source, target, provider.limits)
 
 
-async def whole(instance: Instance) -> bytes:
-    """The data set of a short object, with the NUL that one of odd length lacks (PS3.5 A.5)."""
-    data = instance.data
-    if data is None:
-        assert instance.path is not None
-        data = await promptly(read_region, instance.path, instance.offset, instance.length, instance.stamp)
-    return data + b"\0" if len(data) & 1 else data
+async def send_at_once(provider: DimseProvider, pending: Pending, command: Command, instance: Instance) -> None:
+    """Sends a request with a short data set in one piece, right behind a message that is being sent."""
+    try:
+        data = instance.data
+        if data is None:
+            assert instance.path is not None
+            data = await promptly(read_region, instance.path, instance.offset, instance.length, instance.stamp)
+        # Data sets have even lengths; files that were deflated without the NUL of PS3.5 A.5 get theirs here.
+        provider.post(pending.context.id, command, b"".join((data, b"\0")) if len(data) & 1 else data)
+    except BaseException:
+        provider.forget(pending)
+        raise
 
 
 def data_of(source: Instance | StoreRequest) -> DataSource:

@@ -355,10 +355,10 @@ class Layout:
     @staticmethod
     def encoder(number: int, response: bool) -> Callable[[int, Any], bytes]:
         if number == DATA_SET_TYPE:
-            return lru_cache(2)(encode_data_set_type)
+            return lru_cache(2, typed=True)(encode_data_set_type)
         vr = ELEMENTS[number].vr
         encoder = encode_echoed_uid if vr == "UI" and response else ENCODERS[vr]
-        return lru_cache(64)(encoder) if number in OF_FEW_VALUES else encoder
+        return lru_cache(64, typed=True)(encoder) if number in OF_FEW_VALUES else encoder
 
 
 LAYOUTS: Mapping[int, Layout] = {
@@ -403,7 +403,7 @@ def encode_elements(command: Command, layout: Layout) -> list[bytes]:
         if value is not None:
             try:
                 parts.append(encoder(number, value))
-            except (ValueError, struct.error) as error:
+            except (TypeError, ValueError, struct.error) as error:
                 raise LocalProtocolError(f"{command.name}: {value!r} does not fit {label(number)}: {error}") from error
         elif mandatory:
             raise LocalProtocolError(f"{command.name} needs {label(number)}")

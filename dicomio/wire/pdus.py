@@ -26,7 +26,6 @@ from dicomio.wire.items import (
     write_uid,
     write_user_information,
 )
-from dicomio.wire.memory import Memory
 
 __all__ = [
     "APPLICATION_CONTEXT",
@@ -208,16 +207,6 @@ def encode(pdu: PDU) -> bytes:
     Raises:
         LocalProtocolError: it has values that the standard does not allow to send, or that do not fit their fields.
     """
-    if isinstance(pdu, AssociateAC) and pdu.user.user_identity_response is None:
-        return ANSWERS.recall(encode_anew, pdu)
-    return encode_anew(pdu)
-
-
-ANSWERS: Memory[bytes] = Memory()
-
-
-def encode_anew(pdu: PDU) -> bytes:
-    """Encodes a PDU that has not been encoded before."""
     kind, write = WRITERS[type(pdu)]
     writer = Writer()
     writer.u8(kind)
@@ -254,6 +243,7 @@ def decode(pdu_type: int, body: bytes | memoryview, *, max_items: int = 8192) ->
 ASSOCIATE_TYPES = (0x01, 0x02)
 # Peers propose the same for each of their associations. These are the last ones, and how long they may be, in bytes.
 REMEMBERED: dict[tuple[int, int, bytes], PDU] = {}
+KEPT: set[int] = set()
 MOST_REMEMBERED = 4096
 REMEMBERED_AT_ONCE = 64
 
@@ -264,8 +254,16 @@ def remember(key: tuple[int, int, bytes], pdu: PDU) -> None:
         return
     if pdu.user.user_identity is None and pdu.user.user_identity_response is None:
         if len(REMEMBERED) >= REMEMBERED_AT_ONCE:
-            REMEMBERED.pop(next(iter(REMEMBERED)), None)
+            # All at once, since another thread may do the same.
+            oldest, *_ = list(REMEMBERED)
+            KEPT.discard(id(REMEMBERED.pop(oldest, None)))
         REMEMBERED[key] = pdu
+        KEPT.add(id(pdu))
+
+
+def is_remembered(pdu: PDU) -> bool:
+    """Whether the next PDU with the same bytes is decoded to this very object."""
+    return id(pdu) in KEPT
 
 
 def read_associate_rq(body: Cursor, notes: Notes) -> AssociateRQ:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 
 import pytest
@@ -21,20 +21,20 @@ from dicomio import (
     Proposal,
     QueryExtension,
     Role,
+    Server,
     StorageExtension,
     StoreRequest,
     Timeout,
     connect,
     dataset,
-    negotiation,
     query,
     serve,
     sop,
 )
 from dicomio.admission import MOST_FAILURES, Admission, fits, origin
+from dicomio.negotiation import Supported
 from dicomio.sop import STUDY_ROOT
 from dicomio.testing import connected
-from dicomio.wire import pdus
 from tests.association.peers import until
 
 VERIFICATION = [sop.Verification]
@@ -430,35 +430,62 @@ async def test_a_client_proposes_what_it_was_told_to() -> None:
 # proposals that come again
 
 
+class Seasonal(Application):
+    """Supports what it supports only in season."""
+
+    in_season = False
+
+    def supported(self, abstract_syntax: str) -> Supported | None:
+        return super().supported(abstract_syntax) if self.in_season else None
+
+
+async def accepted_by(server: Server, contexts: Sequence[str] = VERIFICATION) -> list[str]:
+    """The SOP classes that a server accepts, the same proposal from the same address each time."""
+    async with connect(f"APP@127.0.0.1:{server.port}", contexts=contexts) as association:
+        return [context.abstract_syntax for context in association.contexts.values()]
+
+
+async def test_a_proposal_that_comes_again_has_the_same_answer() -> None:
+    app = Application("APP")
+    async with serve(app, "127.0.0.1", 0) as server:
+        assert [await accepted_by(server) for _ in range(3)] == [VERIFICATION] * 3
+        assert len(app.admission.answers.kept) == 1
+
+
 async def test_a_handler_that_is_registered_later_counts_for_proposals_seen_before() -> None:
     app = Application("APP")
     contexts = [sop.Verification, sop.CTImageStorage]
-    async with connected(app, contexts=contexts) as association:
-        assert [context.abstract_syntax for context in association.contexts.values()] == [sop.Verification]
+    async with serve(app, "127.0.0.1", 0) as server:
+        assert await accepted_by(server, contexts) == [sop.Verification]
 
-    @app.store(sop.CTImageStorage)
-    async def store(request: StoreRequest) -> None:
-        await request.read()
+        @app.store(sop.CTImageStorage)
+        async def store(request: StoreRequest) -> None:
+            await request.read()
 
-    for _ in range(2):
-        async with connected(app, contexts=contexts) as association:
-            assert [context.abstract_syntax for context in association.contexts.values()] == contexts
+        assert await accepted_by(server, contexts) == contexts
 
 
 async def test_what_a_hook_refuses_is_refused_each_time_it_does() -> None:
     app = Application("APP")
     refusing = [False, True, False]
 
-    @app.on_associate
-    async def look(proposal: Proposal) -> None:
-        if refusing.pop(0):
-            proposal.refuse(1)
+    async with serve(app, "127.0.0.1", 0) as server:
+        assert await accepted_by(server) == VERIFICATION
 
-    accepted = []
-    for _ in range(3):
-        async with connected(app, contexts=VERIFICATION) as association:
-            accepted.append(len(association.contexts))
-    assert accepted == [1, 0, 1]
+        @app.on_associate
+        async def look(proposal: Proposal) -> None:
+            if refusing.pop(0):
+                proposal.refuse(1)
+
+        assert [await accepted_by(server) for _ in range(3)] == [VERIFICATION, [], VERIFICATION]
+
+
+async def test_what_is_supported_at_times_is_asked_for_each_time() -> None:
+    app = Seasonal("APP")
+    async with serve(app, "127.0.0.1", 0) as server:
+        assert await accepted_by(server) == []
+        app.in_season = True
+        assert await accepted_by(server) == VERIFICATION
 
 
 async def test_different_limits_are_announced_for_the_same_proposal() -> None:
@@ -474,11 +501,16 @@ async def test_different_limits_are_announced_for_the_same_proposal() -> None:
     assert announced == [16_384, 65_536]
 
 
-async def test_nothing_is_kept_of_an_exchange_with_a_secret() -> None:
+async def test_of_long_proposals_and_of_secrets_nothing_is_kept() -> None:
+    app, guard = Application("APP"), guarded()
+    many = [PresentationContext(f"1.2.3.{number}", (f"1.2.{'9' * 55}",)) for number in range(60)]
     identity = Identity.username("ali", "open sesame", positive_response=True)
-    async with connected(guarded(), contexts=VERIFICATION, identity=identity) as association:
-        assert association.is_established
-    kept = [*negotiation.CONCLUDED.kept.values(), *pdus.ANSWERS.kept.values()]
-    assert kept
-    assert "sesame" not in repr(kept)
-    assert "welcome" not in repr(kept)
+    async with serve(app, "127.0.0.1", 0) as server, serve(guard, "127.0.0.1", 0) as other:
+        async with connect(f"APP@127.0.0.1:{server.port}", contexts=many):
+            pass
+        async with connect(f"APP@127.0.0.1:{other.port}", contexts=VERIFICATION, identity=identity):
+            pass
+        assert not app.admission.answers.kept
+        assert not guard.admission.answers.kept
+        assert await accepted_by(server) == VERIFICATION
+        assert app.admission.answers.kept

@@ -137,6 +137,37 @@ async def test_a_store_answered_before_its_end_leaves_no_deadline_behind() -> No
         assert association.is_established
 
 
+async def test_the_deadline_of_a_request_that_is_answered_is_not_that_of_the_next() -> None:
+    async with scripted_acceptor(timeout=Timeout(response=SOON, write=30.0)) as (association, peer):
+        early = started(association.store(instance(3 * MEBIBYTE)))
+        peer.say(response(await peer.hear_command()), context_id=3)
+        await early
+        await peer.hear_data()
+        peer.protocol.pause_reading()
+        late = started(association.store(instance(3 * MEBIBYTE)))
+        await after(3 * SOON)
+        assert not late.done()
+        peer.protocol.resume_reading()
+        peer.say(response(await peer.hear_request()), context_id=3)
+        assert not (await late).status.is_failure
+
+
+async def test_what_waits_behind_a_long_message_has_its_time_after_it() -> None:
+    async with scripted_acceptor(timeout=Timeout(response=SOON, write=30.0)) as (association, peer):
+        association.window.size = 2
+        peer.protocol.pause_reading()
+        long = started(association.store(instance(3 * MEBIBYTE)))
+        await until(lambda: association.is_sending)
+        short = started(association.store(instance(1000)))
+        await after(3 * SOON)
+        assert not long.done()
+        assert not short.done()
+        peer.protocol.resume_reading()
+        for _ in range(2):
+            peer.say(response(await peer.hear_request()), context_id=3)
+        assert [(await each).status for each in (long, short)] == [0, 0]
+
+
 async def test_write_timeout_when_the_peer_stops_reading() -> None:
     async with scripted_acceptor(timeout=Timeout(write=SOON)) as (association, peer):
         peer.protocol.pause_reading()

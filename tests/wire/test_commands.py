@@ -227,6 +227,9 @@ class TestEncode:
             ("move_originator", "A\\B"),
             ("move_originator", "A\nB"),
             ("move_originator", "ŁÓDŹ"),
+            ("priority", 1.0),
+            ("priority", [1]),
+            ("affected_sop_class_uid", ["1.2"]),
         ],
     )
     def test_a_value_that_does_not_fit_is_refused(self, attribute: str, value: Any) -> None:

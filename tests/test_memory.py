@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from dicomio.wire.memory import Memory
+from dicomio.memory import Memory
 
 
 class Thing:
