@@ -236,34 +236,38 @@ def decode(pdu_type: int, body: bytes | memoryview, *, max_items: int = 8192) ->
     if key in REMEMBERED:
         return REMEMBERED[key]
     pdu = reader(Cursor(body), Notes(max_items))
-    remember(key, pdu)
+    if isinstance(pdu, AssociateRQ | AssociateAC) and not has_secret(pdu):
+        remember(key, pdu)
     return pdu
 
 
 ASSOCIATE_TYPES = (0x01, 0x02)
 # Peers propose the same for each of their associations. These are the last ones, and how long they may be, in bytes.
 REMEMBERED: dict[tuple[int, int, bytes], PDU] = {}
-KEPT: set[int] = set()
+# The same by identity.
+KEPT: dict[int, PDU] = {}
 MOST_REMEMBERED = 4096
 REMEMBERED_AT_ONCE = 64
 
 
+def has_secret(pdu: AssociateRQ | AssociateAC) -> bool:
+    """Whether it may have a password or the like in it."""
+    return pdu.user.user_identity is not None or pdu.user.user_identity_response is not None
+
+
 def remember(key: tuple[int, int, bytes], pdu: PDU) -> None:
-    """Keeps an A-ASSOCIATE PDU for when it comes again, unless it has a password or the like."""
-    if not isinstance(pdu, AssociateRQ | AssociateAC):
-        return
-    if pdu.user.user_identity is None and pdu.user.user_identity_response is None:
-        if len(REMEMBERED) >= REMEMBERED_AT_ONCE:
-            # All at once, since another thread may do the same.
-            oldest, *_ = list(REMEMBERED)
-            KEPT.discard(id(REMEMBERED.pop(oldest, None)))
-        REMEMBERED[key] = pdu
-        KEPT.add(id(pdu))
+    """Keeps an A-ASSOCIATE PDU for when it comes again."""
+    if len(REMEMBERED) >= REMEMBERED_AT_ONCE:
+        # All at once, since another thread may do the same.
+        oldest, *_ = list(REMEMBERED)
+        KEPT.pop(id(REMEMBERED.pop(oldest, None)), None)
+    if REMEMBERED.setdefault(key, pdu) is pdu:
+        KEPT[id(pdu)] = pdu
 
 
 def is_remembered(pdu: PDU) -> bool:
     """Whether the next PDU with the same bytes is decoded to this very object."""
-    return id(pdu) in KEPT
+    return KEPT.get(id(pdu)) is pdu
 
 
 def read_associate_rq(body: Cursor, notes: Notes) -> AssociateRQ:

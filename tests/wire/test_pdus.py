@@ -487,6 +487,7 @@ class TestRemembering:
     def nothing_remembered(self, monkeypatch: pytest.MonkeyPatch) -> dict[Any, Any]:
         remembered: dict[Any, Any] = {}
         monkeypatch.setattr(pdus, "REMEMBERED", remembered)
+        monkeypatch.setattr(pdus, "KEPT", {})
         return remembered
 
     def test_the_same_bytes_are_decoded_once(self) -> None:
@@ -506,6 +507,15 @@ class TestRemembering:
         with pytest.raises(RemoteProtocolError):
             decode(1, body, max_items=1)
 
+    def test_whether_it_is_remembered_can_be_asked(self) -> None:
+        body = encode(REQUEST)[6:]
+        first = decode(1, body)
+        assert pdus.is_remembered(first)
+        assert not pdus.is_remembered(replace(REQUEST))
+        for number in range(pdus.REMEMBERED_AT_ONCE):
+            decode(1, encode(replace(REQUEST, calling_ae_title=f"AE{number}"))[6:])
+        assert not pdus.is_remembered(first)
+
     def test_no_password_is_kept(self, nothing_remembered: dict[Any, Any]) -> None:
         identity = UserIdentityRQ(2, b"user", b"secret")
         request = replace(REQUEST, user=replace(REQUEST.user, user_identity=identity))
@@ -515,6 +525,6 @@ class TestRemembering:
     def test_memory_is_bounded(self, nothing_remembered: dict[Any, Any]) -> None:
         for number in range(3 * pdus.REMEMBERED_AT_ONCE):
             decode(1, encode(replace(REQUEST, calling_ae_title=f"AE{number}"))[6:])
-        assert len(nothing_remembered) == pdus.REMEMBERED_AT_ONCE
+        assert len(nothing_remembered) == pdus.REMEMBERED_AT_ONCE == len(pdus.KEPT)
         long = replace(REQUEST, unknown=(UnknownItem(0x7E, bytes(pdus.MOST_REMEMBERED)),))
         assert decode(1, encode(long)[6:]) is not decode(1, encode(long)[6:])
