@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from dicomio.vigil import MOST_ASLEEP, SPAN, Vigil, vigil_of
+from dicomio.vigil import MOST_ASLEEP, SPAN, TAKEN, Vigil, vigil_of
 
 
 class Turns:
@@ -16,7 +16,12 @@ class Turns:
     def __init__(self) -> None:
         self.now = 100.0
         self.soon: list[Callable[[], None]] = []
-        self.vigil = Vigil(self.soon.append, lambda: self.now)
+        self.others_take = 0.0
+        self.vigil = Vigil(self.soon.append, lambda: self.now, self.give_way)
+
+    def give_way(self) -> None:
+        """Other processes take their turn."""
+        self.now += self.others_take
 
     def take(self, seconds: float = 0.0) -> bool:
         """Lets time pass and takes one turn; tells whether the next will be taken without sleep."""
@@ -77,6 +82,18 @@ def test_one_that_becomes_quick_is_waited_for_awake_again(turns: Turns) -> None:
     turns.vigil.heard()
     assert not turns.take(2 * SPAN)
     assert turns.sleeps_through() == 0
+
+
+def test_it_sleeps_where_others_want_the_processor(turns: Turns) -> None:
+    turns.others_take = 0.5 * TAKEN
+    turns.vigil.keep()
+    assert turns.take()
+    turns.others_take = 2 * TAKEN
+    assert not turns.take()
+    turns.vigil.keep()
+    assert not turns.take()
+    turns.vigil.keep()
+    assert not turns.soon
 
 
 def test_what_we_send_is_no_answer(turns: Turns) -> None:
