@@ -1,6 +1,7 @@
 """`Application`: handlers, and everything that follows from which handlers there are."""
 
 import asyncio
+import contextvars
 import logging
 import socket
 import ssl as tls
@@ -390,7 +391,7 @@ class Application:
             association.protocol.kill()
             return
         for hook in self.connect_hooks:
-            self.spawn(self.run_hook(hook, association))
+            self.spawn(self.run_hook(hook, association), association.context.copy())
 
     def closed(self, association: Association) -> None:
         """Runs the hooks for an association that is over."""
@@ -398,7 +399,7 @@ class Application:
         if isinstance(association.ended, AssociationRejected):
             hooks = []
         for hook in (*hooks, *self.close_hooks):
-            self.spawn(self.run_hook(hook, association))
+            self.spawn(self.run_hook(hook, association), association.context.copy())
 
     async def run_hook(self, hook: Handler, association: Association) -> None:
         try:
@@ -519,9 +520,9 @@ class Application:
         except Exception:
             logger.exception("%s: what was to run after the response failed", inbound.provider.peer)
 
-    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, coroutine: Coroutine[Any, Any, None], context: contextvars.Context | None = None) -> None:
         """Runs something that no association waits for; `Server.wait_closed` does."""
-        task = asyncio.get_running_loop().create_task(coroutine)
+        task = asyncio.get_running_loop().create_task(coroutine, context=context)
         self.background.add(task)
         task.add_done_callback(self.background.discard)
 

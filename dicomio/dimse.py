@@ -493,6 +493,7 @@ class DimseProvider(Invoker):
         """Gives the right of `exclusive` back; what was posted meanwhile goes out."""
         self.sending = None
         self.write_outbox()
+        self.release_held()
         if not self.protocol.writing_paused:
             self.protocol.resume_reading(ANSWERS)
         turn.set_result(None)
@@ -539,9 +540,11 @@ class DimseProvider(Invoker):
         if coroutine is None:
             del self.serving[inbound.message_id]
         else:
-            task = self.loop.create_task(self.run(inbound, coroutine), context=self.context.copy())
-            inbound.task, inbound.not_begun = task, partial(self.never_began, inbound, coroutine)
-            task.add_done_callback(inbound.not_begun)
+            inbound.not_begun = partial(self.never_began, inbound, coroutine)
+            inbound.task = self.loop.create_task(self.run(inbound, coroutine), context=self.context.copy())
+            # With eager tasks it may have begun, and ended.
+            if inbound.not_begun is not None:
+                inbound.task.add_done_callback(inbound.not_begun)
 
     def dispatcher(self, inbound: Inbound) -> Dispatch:
         """Who serves a request."""
@@ -558,6 +561,7 @@ class DimseProvider(Invoker):
         """The task of a request."""
         if inbound.task is not None and inbound.not_begun is not None:
             inbound.task.remove_done_callback(inbound.not_begun)
+        inbound.not_begun = None
         try:
             await coroutine
         except DicomError:
@@ -566,23 +570,26 @@ class DimseProvider(Invoker):
                 raise
         finally:
             # What follows is nothing of the handler's, so that it does not see its context variables.
-            self.context.run(self.finish, inbound)
+            self.context.copy().run(self.finish, inbound)
 
     def never_began(
         self, inbound: Inbound, coroutine: Coroutine[Any, Any, None], task: "asyncio.Task[None]", /
     ) -> None:
         """The task of a request was cancelled before its first step."""
+        inbound.not_begun = None
         coroutine.close()
         self.finish(inbound)
 
     def finish(self, inbound: Inbound) -> None:
         """A request is done with; those that wait get their turn."""
-        if inbound.body is not None:
-            inbound.body.discard()
         if self.serving.get(inbound.message_id) is inbound:
             del self.serving[inbound.message_id]
         # The garbage of an event loop that is closed ends here, too.
-        if self.ended is not None or self.loop.is_closed():
+        if self.loop.is_closed():
+            return
+        if inbound.body is not None:
+            inbound.body.discard()
+        if self.ended is not None:
             return
         while self.waiting and len(self.serving) < self.serving_window:
             self.serve(self.waiting.pop(0))

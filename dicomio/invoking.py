@@ -60,6 +60,7 @@ class Invoker(ABC):
         self.unread = 0
         # The deadline of the request before last: its timer serves again.
         self.spare: Deadline | None = None
+        self.held: list[Pending] = []
         self.cornered: tuple[asyncio.Timeout, asyncio.Task[Any] | None] | None = None
 
     @abstractmethod
@@ -176,7 +177,7 @@ class Invoker(ABC):
         pending = await self.begin(context, command.field, many=many)
         command.message_id = pending.message_id
         try:
-            self.post(context.id, command, data)
+            self.post_for(pending, command, data)
         except BaseException:
             self.forget(pending)
             raise
@@ -233,27 +234,51 @@ class Invoker(ABC):
         if self.pending.get(pending.message_id) is not pending:
             return
         self.post_cancel(pending)
-        limit = self.timeout.cancel
-        pending.deadline.set(self.loop.time() + limit if limit is not None else None)
+        self.restart(pending)
 
     def post_cancel(self, pending: Pending) -> None:
         # What has ended, or is about to, needs not be cancelled.
         with suppress(DicomError):
-            self.post(pending.context.id, Command(CommandField.C_CANCEL_RQ, responding_to=pending.message_id))
+            self.post_for(pending, Command(CommandField.C_CANCEL_RQ, responding_to=pending.message_id))
 
     # deadlines
 
+    def post_for(self, pending: Pending, command: Command, data: bytes | None = None) -> None:
+        """Sends a message of a request; where it has to wait for another one, its deadline does, too.
+
+        Raises:
+            DicomError: the association is gone.
+        """
+        self.post(pending.context.id, command, data)
+        if self.is_sending and not pending.held:
+            pending.held = True
+            self.held.append(pending)
+
+    def release_held(self) -> None:
+        """The messages that waited for another one have left: now their peer has its time."""
+        held, self.held = self.held, []
+        for pending in held:
+            pending.held = False
+            self.restart(pending)
+
+    def restart(self, pending: Pending) -> None:
+        """Starts the deadline of a request again, whichever it has."""
+        if self.pending.get(pending.message_id) is pending:
+            limit = self.timeout.cancel if pending.abandoned else self.timeout.response
+            pending.deadline.set(self.loop.time() + limit if limit is not None else None)
+
     def expect_progress(self, pending: Pending) -> None:
         """Starts `timeout.response` again."""
-        if self.timeout.response is None or pending.abandoned:
-            return
         # The deadline of a request that has been answered already is another one's by now.
-        if self.pending.get(pending.message_id) is pending:
-            pending.deadline.set(self.loop.time() + self.timeout.response)
+        if not pending.abandoned:
+            self.restart(pending)
 
     def response_due(self, pending: Pending) -> None:
         """There was no response for a while; the peer is not to blame where it was us who kept it waiting."""
         if self.pending.get(pending.message_id) is not pending:
+            return
+        if pending.held:
+            self.restart(pending)
             return
         if pending.abandoned:
             self.abort(ResponseTimeout(f"{self.peer}: a cancelled operation did not end in {self.timeout.cancel:g} s"))
@@ -271,7 +296,7 @@ class Invoker(ABC):
     def last_sign(self, pending: Pending) -> float:
         """When there was a sign of progress other than a response, loop time; now, while it is our turn."""
         is_get = pending.field == CommandField.C_GET_RQ
-        ours = bool(pending.replies or self.protocol.reading_paused or self.is_sending)
+        ours = bool(pending.replies or self.protocol.reading_paused)
         if ours or (is_get and any(not each.receiving for each in self.serving.values())):
             return self.loop.time()
         # The objects of a C-GET that arrive.

@@ -43,6 +43,7 @@ class Pending:
         future: its final response; or why there will be none.
         replies: for a request with many responses those that nobody has taken yet, else `None`.
         abandoned: whether nobody wants its responses any more.
+        held: whether a message of it waits for the end of another one.
         channel: where what it brings is taken from, if so.
     """
 
@@ -55,6 +56,7 @@ class Pending:
         "deadline",
         "field",
         "future",
+        "held",
         "message_id",
         "replies",
         "size",
@@ -79,6 +81,7 @@ class Pending:
         self.replies: deque[Reply] | None = deque() if many else None
         self.waiter: asyncio.Future[None] | None = None
         self.abandoned = False
+        self.held = False
         self.channel: Channel[Any] | None = None
         self.command: Command | None = None
         self.chunks: list[bytes] = []

@@ -110,13 +110,15 @@ async def send_store(
         move_originator_message_id=options.move_originator_message_id,
         has_data_set=True,
     )
-    pending = await provider.begin(context, CommandField.C_STORE_RQ)
-    command.message_id = pending.message_id
     if isinstance(source, Instance) and source.length <= AT_ONCE and provider.upper.send_payload >= LEAST_PAYLOAD:
+        pending = await provider.begin(context, CommandField.C_STORE_RQ)
+        command.message_id = pending.message_id
         await send_at_once(provider, pending, command, source)
         progress.offer(StoreProgress(source.length, source.length))
     else:
         data = data_of(source)
+        pending = await provider.begin(context, CommandField.C_STORE_RQ)
+        command.message_id = pending.message_id
         await send_message(
             provider, pending, command, data, lambda sent: progress.offer(StoreProgress(sent, data.total))
         )
@@ -148,8 +150,9 @@ async def send_at_once(provider: DimseProvider, pending: Pending, command: Comma
         if data is None:
             assert instance.path is not None
             data = await promptly(read_region, instance.path, instance.offset, instance.length, instance.stamp)
+        provider.check_open()
         # Data sets have even lengths; files that were deflated without the NUL of PS3.5 A.5 get theirs here.
-        provider.post(pending.context.id, command, b"".join((data, b"\0")) if len(data) & 1 else data)
+        provider.post_for(pending, command, b"".join((data, b"\0")) if len(data) & 1 else data)
     except BaseException:
         provider.forget(pending)
         raise

@@ -233,8 +233,9 @@ def decode(pdu_type: int, body: bytes | memoryview, *, max_items: int = 8192) ->
     if pdu_type not in ASSOCIATE_TYPES or len(body) > MOST_REMEMBERED:
         return reader(Cursor(body), Notes(max_items))
     key = pdu_type, max_items, bytes(body)
-    if key in REMEMBERED:
-        return REMEMBERED[key]
+    known = REMEMBERED.get(key)
+    if known is not None:
+        return known
     pdu = reader(Cursor(body), Notes(max_items))
     if isinstance(pdu, AssociateRQ | AssociateAC) and not has_secret(pdu):
         remember(key, pdu)

@@ -16,10 +16,12 @@ from dicomio import (
     Limits,
     NegotiationTimeout,
     PoolTimeout,
+    PresentationContext,
     ResponseTimeout,
     StoreRequest,
     Timeout,
     WriteTimeout,
+    query,
     sop,
 )
 from dicomio.buffers import SHARED
@@ -28,7 +30,9 @@ from dicomio.errors import RejectResult
 from dicomio.opening import connect
 from dicomio.protocol import UpperLayerProtocol
 from dicomio.session import Aborted, AssociateRejected, ReleaseRequested, UpperLayer
+from dicomio.sop import STUDY_ROOT
 from dicomio.testing import connected
+from dicomio.wire.commands import CommandField
 from tests.association.peers import (
     CONTEXTS,
     MEBIBYTE,
@@ -153,19 +157,58 @@ async def test_the_deadline_of_a_request_that_is_answered_is_not_that_of_the_nex
 
 
 async def test_what_waits_behind_a_long_message_has_its_time_after_it() -> None:
-    async with scripted_acceptor(timeout=Timeout(response=SOON, write=30.0)) as (association, peer):
+    async with scripted_acceptor(timeout=Timeout(response=5 * SOON, write=30.0)) as (association, peer):
         association.window.size = 2
         peer.protocol.pause_reading()
         long = started(association.store(instance(3 * MEBIBYTE)))
         await until(lambda: association.is_sending)
         short = started(association.store(instance(1000)))
-        await after(3 * SOON)
+        await after(7 * SOON)
         assert not long.done()
         assert not short.done()
         peer.protocol.resume_reading()
-        for _ in range(2):
-            peer.say(response(await peer.hear_request()), context_id=3)
+        requests = [await peer.hear_request() for _ in range(2)]
+        await after(3 * SOON)
+        for request in requests:
+            peer.say(response(request), context_id=3)
         assert [(await each).status for each in (long, short)] == [0, 0]
+
+
+async def test_what_went_out_before_a_long_message_has_no_more_time_for_it() -> None:
+    async with scripted_acceptor(timeout=Timeout(response=SOON, write=30.0)) as (association, peer):
+        association.window.size = 2
+        echo = started(association.echo())
+        await peer.hear_command()
+        peer.protocol.pause_reading()
+        long = started(association.store(instance(3 * MEBIBYTE)))
+        for each in (echo, long):
+            with pytest.raises(ResponseTimeout):
+                await each
+
+
+async def test_a_cancel_that_waits_behind_a_long_message_has_its_time_after_it() -> None:
+    timeout = Timeout(response=30.0, cancel=5 * SOON, write=30.0)
+    contexts = [*CONTEXTS, PresentationContext(STUDY_ROOT.find or "")]
+    async with scripted_acceptor(contexts=contexts, timeout=timeout) as (association, peer):
+        association.window.size = 2
+        find = association.find(query("STUDY"))
+        first = started(anext(find))
+        asked = await peer.hear_request()
+        peer.protocol.pause_reading()
+        long = started(association.store(instance(3 * MEBIBYTE)))
+        await until(lambda: association.is_sending)
+        first.cancel()
+        await after(7 * SOON)
+        assert not long.done()
+        peer.protocol.resume_reading()
+        stored = await peer.hear_request()
+        assert (await peer.hear_command()).field == CommandField.C_CANCEL_RQ
+        await after(3 * SOON)
+        peer.say(response(asked, 0xFE00), context_id=5)
+        peer.say(response(stored), context_id=3)
+        assert (await long).status == 0
+        assert association.is_established
+        await find.aclose()
 
 
 async def test_write_timeout_when_the_peer_stops_reading() -> None:

@@ -1,15 +1,19 @@
 """The tasks of requests: what they see of one another, and what is left of one that never began."""
 
+import asyncio
+import gc
 from contextvars import ContextVar
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from dicomio import Association, StoreRequest
+from dicomio import Association, DicomError, Instance, StoreRequest
 from dicomio.buffers import RECEIVE_SIZE
 from dicomio.operations import Inbound
 from dicomio.outgoing import read_region
 from dicomio.testing import connected
+from dicomio.threads import in_thread
 from dicomio.wire import pdus
 from tests.association.peers import (
     CONTEXTS,
@@ -131,3 +135,80 @@ async def test_a_short_object_in_tiny_pdus_goes_in_batches() -> None:
         association.upper.send_payload = 8
         await association.store(instance(10_001))
     assert got == [content(10_001)]
+
+
+async def test_nothing_of_a_request_waits_for_the_garbage_collector() -> None:
+    async def store(request: StoreRequest) -> None:
+        await request.read()
+
+    async with scripted_requestor(storing(store)) as (association, peer):
+        peer.say(store_rq(1), content(10), context_id=3)
+        await peer.hear_command()
+        await settled()
+        gc.collect()
+        gc.disable()
+        try:
+            for message_id in range(2, 12):
+                peer.say(store_rq(message_id), content(10), context_id=3)
+                await peer.hear_command()
+            await settled()
+            assert not association.serving
+            assert not [each for each in gc.get_objects() if isinstance(each, Inbound) and each.message_id > 2]
+        finally:
+            gc.enable()
+
+
+# Python 3.12 and later can begin tasks at once.
+@pytest.mark.parametrize("factory", {None, getattr(asyncio, "eager_task_factory", None)})
+async def test_requests_are_served_however_tasks_begin(factory: Any) -> None:
+    stored = []
+
+    async def store(request: StoreRequest) -> None:
+        await request.read()
+        stored.append(request.sop_instance_uid)
+
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(factory)
+    try:
+        async with scripted_requestor(storing(store)) as (association, peer):
+            for message_id in (1, 2, 3):
+                peer.say(store_rq(message_id, f"1.2.{message_id}"), content(10), context_id=3)
+            for _ in range(3):
+                assert (await peer.hear_command()).status == 0
+            assert not association.serving
+    finally:
+        loop.set_task_factory(None)
+    assert stored == ["1.2.1", "1.2.2", "1.2.3"]
+
+
+async def test_nothing_is_sent_to_a_peer_that_wants_to_release(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    async def save(request: StoreRequest) -> None:
+        await request.save(tmp_path)
+
+    async with connected(storing(save), contexts=CONTEXTS) as association:
+        await association.store(instance(1000))
+    source = await in_thread(lambda: Instance.open(next(tmp_path.iterdir())))
+    serving, reading, going_on = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def store(request: StoreRequest) -> None:
+        serving.set()
+        await going_on.wait()
+
+    async def read_slowly(*args: object) -> bytes:
+        reading.set()
+        await going_on.wait()
+        return content(1000)
+
+    async with scripted_acceptor(app=storing(store)) as (association, peer):
+        peer.say(store_rq(1), content(10), context_id=3)
+        await serving.wait()
+        monkeypatch.setattr("dicomio.services.storage.promptly", read_slowly)
+        sending = started(association.store(source))
+        await reading.wait()
+        peer.release()
+        await until(lambda: association.state == "Sta8")
+        going_on.set()
+        with pytest.raises(DicomError):
+            await sending
+        assert (await peer.hear_command()).is_response
+        assert not association.pending
