@@ -27,8 +27,9 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Without a line of make's own before what is printed, which may be JSON.
 bench: $(READY)
-	$(BIN)/python -m benchmarks $(BENCH)
+	@$(BIN)/python -m benchmarks $(BENCH)
 
 examples: $(READY)
 	$(PYTEST) tests/examples

@@ -49,14 +49,34 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", metavar="TOPIC,…", type=topics, default=list(TOPICS), help=", ".join(TOPICS))
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"how often everything is measured, {ROUNDS}")
+    parser.add_argument(
+        "--rounds", type=at_least_one, default=ROUNDS, help=f"how often everything is measured, {ROUNDS}"
+    )
     parser.add_argument("--seconds", type=float, default=SECONDS, help=f"no further rounds after that, {SECONDS}")
     parser.add_argument("--loop", metavar="LOOP,…", type=loops, default=all_loops(), help="event loops of ours, all")
     parser.add_argument("--size", metavar="GIB,…", type=sizes, default="1,8", help="objects of the memory cells, 1,8")
-    parser.add_argument("--directory", type=Path, help="where files are made; by default in memory, if there is room")
-    parser.add_argument("--disk", type=Path, default=default_disk(), help="the same for the cells of the topic disk")
+    parser.add_argument(
+        "--directory", type=existing, help="where files are made; by default in memory, if there is room"
+    )
+    parser.add_argument(
+        "--disk", type=existing, default=default_disk(), help="the same for the cells of the topic disk"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     return parser.parse_args(arguments)
+
+
+def at_least_one(text: str) -> int:
+    """A number of rounds."""
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text} is no number of rounds")
+    return int(text)
+
+
+def existing(text: str) -> Path:
+    """A directory that is there."""
+    if not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is no directory")
+    return Path(text)
 
 
 def topics(text: str) -> list[str]:

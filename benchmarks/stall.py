@@ -17,7 +17,7 @@ MAX_PDU: Final = 16_384
 HELD: Final = Load("40 kB", 39_000, 500, 40)
 LOADS: Final = (Load("4 KiB", 1 << 12, 500, 40), HELD, Load("0.5 MiB", 1 << 19, 100, 20))
 TIMES_DCMTK: Final = 15
-DCMTK: Final = "DCMTK with itself"
+DCMTK: Final = "DCMTK with itself, default sockets"
 
 
 def cells(options: Options) -> Sequence[Cell]:

@@ -13,11 +13,12 @@ from typing import Any, Final
 from benchmarks.cells import OURS
 from benchmarks.report import figures
 
-__all__ = ["between", "table"]
+__all__ = ["between", "missed", "table"]
 
 # What is shown of each series, and what that is called in the lines of comment.
 SPEED: Final = ("median", "figures")
 PROCESSOR: Final = ("cpu", "processor times")
+MISSED: Final = "missed targets"
 BEGIN: Final = "<!-- {} of a run, made by python -m benchmarks.table -->"
 END: Final = "<!-- end of {} -->"
 # Programs of DCMTK whose series are not named after it.
@@ -44,8 +45,36 @@ def table(run: Mapping[str, Any], topics: Sequence[str] = (), value: str = "medi
         if any(value in series for series in cell["series"].values()):
             merged.setdefault((cell["topic"], cell["name"].partition(PDU)[0]), []).append(cell)
     head = ["", *COLUMNS, *([f"{OURS} ÷ DCMTK"] if value == "median" else [])]
-    lines = [head, ["---"] * len(head), *(row(name, group, value) for (_, name), group in merged.items())]
-    return f"{conditions(run)}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    lines = [
+        head,
+        ["---"] * len(head),
+        *(row(f"{topic}: {name}", group, value) for (topic, name), group in merged.items()),
+    ]
+    made = f"{conditions(run)}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return "\n\n".join([made, *without(cells)])
+
+
+def without(cells: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A sentence about what could not be measured, if there is any."""
+    found: dict[str, list[str]] = {}
+    for cell in cells:
+        for name in cell.get("problems", {}):
+            if cell["topic"] not in found.setdefault(name, []):
+                found[name].append(cell["topic"])
+    names = "; ".join(f"{name} ({', '.join(topics)})" for name, topics in found.items())
+    return [f"Could not be measured: {names}."] if names else []
+
+
+def missed(run: Mapping[str, Any], topics: Sequence[str] = ()) -> str:
+    """The targets that were not reached, as a list in Markdown."""
+    lines = [
+        f"- {cell['topic']}: {cell['name']}: {target['target']}"
+        for cell in run["cells"]
+        if not topics or cell["topic"] in topics
+        for target in cell["targets"]
+        if not target["reached"]
+    ]
+    return "\n".join(lines) or "None."
 
 
 def conditions(run: Mapping[str, Any]) -> str:
@@ -75,7 +104,7 @@ def words(cell: Mapping[str, Any], column: str, value: str) -> str:
             continue
         label = name.removeprefix(column).strip(", ")
         found.append(f"{figures(series[value])} {label}".strip())
-    return ", ".join(found) or MISSING
+    return "; ".join(found) or MISSING
 
 
 def column_of(name: str, cell: Mapping[str, Any]) -> str:
@@ -120,15 +149,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.table", description=__doc__)
     parser.add_argument("run", type=Path, help="what `python -m benchmarks --json` printed")
     parser.add_argument("--only", metavar="TOPIC,…", type=lambda text: text.split(","), default=[])
-    parser.add_argument("--processor", action="store_true", help="processor time in place of speed")
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument("--processor", action="store_true", help="processor time in place of speed")
+    shown.add_argument("--missed", action="store_true", help="a list of the targets that were not reached")
     parser.add_argument("--into", type=Path, help="the file to write it into")
     given = parser.parse_args(arguments)
+    try:
+        run = json.loads(given.run.read_text())
+        absent = set(given.only) - {cell["topic"] for cell in run["cells"]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        parser.error(f"{given.run} is not what `python -m benchmarks --json` prints: {error}")
+    if absent:
+        parser.error(f"nothing of {', '.join(sorted(absent))} is in {given.run}")
     value, what = PROCESSOR if given.processor else SPEED
-    made = table(json.loads(given.run.read_text()), given.only, value)
+    if given.missed:
+        made, what = missed(run, given.only), MISSED
+    else:
+        made = table(run, given.only, value)
     if given.into is None:
         print(made)
-    else:
+        return 0
+    try:
         given.into.write_text(between(given.into.read_text(), made, what))
+    except (OSError, ValueError) as error:
+        parser.error(f"{given.into}: {error}")
     return 0
 
 

@@ -18,7 +18,7 @@ from benchmarks.report import as_json
 from benchmarks.runner import CellResult, Group, run_cells
 from benchmarks.stage import Stage
 from benchmarks.store import both_ends, received
-from benchmarks.table import between, table
+from benchmarks.table import between, main, missed, table
 from tests.interop.processes import require
 
 pytestmark = pytest.mark.interop
@@ -192,7 +192,7 @@ def test_table_puts_lengths_of_pdus_on_one_line(run_once: Run) -> None:
     head, _, line = table(run).splitlines()[2:]
     assert head == "|  | dicomio | DCMTK | pynetdicom | others | dicomio ÷ DCMTK |"
     assert [column.strip() for column in line.split("|")][1:-1] == [
-        "4 KiB to SCP, PDU 16,384 / 131,072, objects/s",
+        "store: 4 KiB to SCP, PDU 16,384 / 131,072, objects/s",
         "2,000 / 3,000",
         "1,000 storescp / 1,000 storescp",
         "",
@@ -200,12 +200,32 @@ def test_table_puts_lengths_of_pdus_on_one_line(run_once: Run) -> None:
         "2.00 x / 3.00 x",
     ]
     assert table(run, value="cpu").splitlines()[-1] == (
-        "| 4 KiB to SCP, PDU 16,384 / 131,072, s/1,000 objects | 0.50 / 0.50 |  |  |  |"
+        "| store: 4 KiB to SCP, PDU 16,384 / 131,072, s/1,000 objects | 0.50 / 0.50 |  |  |  |"
     )
     assert len(table(run, topics=["echo"]).splitlines()) == 4
 
 
-@pytest.mark.parametrize("what", ["figures", "processor times"])
+def test_table_names_what_failed_and_what_was_missed(
+    run_once: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(stage: Stage) -> dict[str, float]:
+        raise Failure("no luck")
+
+    ways = [constant(OURS, {OURS: 1}), constant("DCMTK", {"DCMTK": 2}), Way(["peer"], fail)]
+    run = as_run(run_once([Cell("echo", "cell", "things/s", ways, [AtLeast(OURS, 1, "DCMTK")])]))
+    assert table(run).splitlines()[-1] == "Could not be measured: peer (echo)."
+    assert missed(run) == "- echo: cell: dicomio ≥ 1 x DCMTK"
+    file = tmp_path / "run.json"
+    file.write_text(json.dumps(run))
+    assert main([str(file), "--missed"]) == 0
+    assert "dicomio ≥ 1 x DCMTK" in capsys.readouterr().out
+    for wrong in ([str(file), "--only", "store"], [str(tmp_path / "no.json")], [str(file), "--into", str(file)]):
+        with pytest.raises(SystemExit) as ended:
+            main(wrong)
+        assert ended.value.code == 2
+
+
+@pytest.mark.parametrize("what", ["figures", "processor times", "missed targets"])
 def test_table_takes_the_place_of_the_one_before(what: str) -> None:
     page = (Path(__file__).parents[2] / "docs" / "performance.md").read_text()
     changed = between(page, "NEW", what)
