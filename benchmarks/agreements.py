@@ -70,7 +70,7 @@ def windows(options: Options) -> Cell:
     ]
     series = f"window {WINDOW}"
     targets = [AtLeast(series, TIMES_WINDOW_1, "window 1"), AtLeast(series, NEAR_THE_LIMIT, "limit")]
-    return Cell("agreements", f"40 kB over {2 * MILLISECONDS} ms", "objects/s", ways, targets)
+    return Cell("agreements", f"40 kB over {2 * MILLISECONDS} ms there and back", "objects/s", ways, targets)
 
 
 def certificate_of(stage: Stage) -> Path:
@@ -110,4 +110,4 @@ def handshakes(options: Options) -> Cell:
         return {"slowest echo": report_of(HANDSHAKES, arguments)["slowest"] * 1000}
 
     ways = [Way(["slowest echo"], run)]
-    return Cell("agreements", f"{AT_ONCE} TLS handshakes", "ms", ways, [Below("slowest echo", LATE_MS)])
+    return Cell("agreements", f"an echo during {AT_ONCE} TLS handshakes", "ms", ways, [Below("slowest echo", LATE_MS)])

@@ -116,7 +116,7 @@ def crowd_cells(options: Options) -> Sequence[Cell]:
     name = f"{CROWD} associations, {ECHOES} echoes and {STORES} stores of 0.5 MiB each"
     return [
         Cell("crowd", name, "operations/s", done, [AtLeast(OURS, 1, FORK)]),
-        Cell("crowd", f"{name}, one", "s", evenly, [AtMost("slowest", PATIENCE, "median")]),
+        Cell("crowd", f"{name}, how long one took", "s", evenly, [AtMost("slowest", PATIENCE, "median")]),
     ]
 
 

@@ -44,5 +44,5 @@ def cell(loop: str, size: int, pdu: int) -> Cell:
 
     series = ["sending", "receiving"]
     targets = [Below(name, LIMIT_MIB) for name in series]
-    name = f"growth over {size / KIB**3:g} GiB, PDU {f'{pdu:,}' if pdu else 'unlimited'}"
+    name = f"growth of memory over an object of {size / KIB**3:g} GiB, PDU {f'{pdu:,}' if pdu else 'unlimited'}"
     return Cell("memory", name, "MiB", [Way(series, run, (PROC,))], targets, rounds=1)

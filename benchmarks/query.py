@@ -55,7 +55,7 @@ def get_memory(options: Options) -> Cell:
 
     series = ["sending", "receiving"]
     targets = [Below(name, LIMIT_MIB) for name in series]
-    return Cell("query", "C-GET of 1 GiB, growth", "MiB", [Way(series, run, (PROC,))], targets, rounds=1)
+    return Cell("query", "C-GET of 1 GiB, growth of memory", "MiB", [Way(series, run, (PROC,))], targets, rounds=1)
 
 
 def move(options: Options) -> Cell:
@@ -93,4 +93,5 @@ def crowd(options: Options) -> Cell:
         return {"slowest": report["slowest"], "median": report["median"]}
 
     targets = [Below("slowest", PATIENCE)]
-    return Cell("query", f"{CROWD} associations at once", "s", [Way(["slowest", "median"], run)], targets)
+    name = f"{CROWD} associations that find and get at once, how long one took"
+    return Cell("query", name, "s", [Way(["slowest", "median"], run)], targets)

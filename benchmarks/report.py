@@ -6,6 +6,7 @@ import platform
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
+from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, TextIO
 
@@ -23,6 +24,7 @@ WIDTH = 190
 def conditions(loops: Sequence[str]) -> dict[str, str]:
     """What the numbers depend on: the machine, the versions, the settings."""
     return {
+        "date": date.today().isoformat(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
         "Python": f"{platform.python_version()}, {' and '.join(loops)}",
         **{name: version_of(name) for name in ("dicomio", "pydicom", "pynetdicom", "uvloop")},

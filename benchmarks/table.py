@@ -1,6 +1,7 @@
 """`python -m benchmarks.table run.json`: the tables of README.md and docs/performance.md, from a run with `--json`.
 
-With `--into` a table takes the place of what is between its two lines of comment in a file, else it is printed.
+There is one for each topic. With `--into` they take the place of what is between two lines of comment in a file, else
+they are printed.
 """
 
 import argparse
@@ -24,34 +25,44 @@ END: Final = "<!-- end of {} -->"
 # Programs of DCMTK whose series are not named after it.
 DCMTK: Final = ("DCMTK", "dcmqrscp", "findscu", "wlmscpfs")
 PYNETDICOM: Final = "pynetdicom"
-COLUMNS: Final = (OURS, "DCMTK", PYNETDICOM, "others")
-MISSING: Final = "-"
-# What stands before the length of PDUs, where cells differ in that alone.
-PDU: Final = ", PDU "
-NAMED: Final = ("machine", "Python", "DCMTK", "pynetdicom", "Orthanc", "uvloop")
+# The end of the names of our series on the other event loop.
+ON_ASYNCIO: Final = ", asyncio"
+OURS_ON_ASYNCIO: Final = f"{OURS} on asyncio"
+RATIO: Final = f"{OURS} ÷ DCMTK"
+COLUMNS: Final = (OURS, OURS_ON_ASYNCIO, "DCMTK", PYNETDICOM, "others", RATIO)
+# Of the conditions of a run those that are told; some speak for themselves.
+NAMED: Final = ("date", "machine", "dicomio", "Python", "DCMTK", "pynetdicom", "Orthanc", "uvloop")
+SPEAKING: Final = ("date", "machine")
 
 
 def table(run: Mapping[str, Any], topics: Sequence[str] = (), value: str = "median") -> str:
-    """A table in Markdown.
+    """Tables in Markdown, one for each topic.
 
     Args:
         run: what `python -m benchmarks --json` has printed.
         topics: those to show, without any all.
         value: of each series, `median` or `cpu`.
     """
-    cells = [cell for cell in run["cells"] if not topics or cell["topic"] in topics]
-    merged: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for cell in cells:
+    shown = [cell for cell in run["cells"] if not topics or cell["topic"] in topics]
+    by_topic: dict[str, list[Mapping[str, Any]]] = {}
+    for cell in shown:
         if any(value in series for series in cell["series"].values()):
-            merged.setdefault((cell["topic"], cell["name"].partition(PDU)[0]), []).append(cell)
-    head = ["", *COLUMNS, *([f"{OURS} ÷ DCMTK"] if value == "median" else [])]
-    lines = [
-        head,
-        ["---"] * len(head),
-        *(row(f"{topic}: {name}", group, value) for (topic, name), group in merged.items()),
-    ]
-    made = f"{conditions(run)}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return "\n\n".join([made, *without(cells)])
+            by_topic.setdefault(cell["topic"], []).append(cell)
+    tables = [f"**{topic}**\n\n{of_topic(cells, value)}" for topic, cells in by_topic.items()]
+    return "\n\n".join([conditions(run), *tables, *without(shown)])
+
+
+def of_topic(cells: Sequence[Mapping[str, Any]], value: str) -> str:
+    """The table of some cells, without the columns in which nothing is."""
+    unit = "unit" if value == "median" else "cost"
+    units = {cell[unit] for cell in cells}
+    rows = [columns_of(cell, value) for cell in cells]
+    used = [column for column in COLUMNS if any(row[column] for row in rows)]
+    lines = [[units.pop() if len(units) == 1 else "", *used], ["---", *["---:"] * len(used)]]
+    for cell, row in zip(cells, rows, strict=True):
+        title = f"{cell['name']}, {cell[unit]}" if units else cell["name"]
+        lines.append([title, *(row[column] for column in used)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def without(cells: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -81,48 +92,45 @@ def conditions(run: Mapping[str, Any]) -> str:
     """A sentence about the run."""
     about = run["conditions"]
     rounds = max((len(series["values"]) for cell in run["cells"] for series in cell["series"].values()), default=0)
-    parts = [f"{name} {about[name]}" if name != "machine" else about[name] for name in NAMED if name in about]
+    parts = [about[name] if name in SPEAKING else f"{name} {about[name]}" for name in NAMED if name in about]
     return f"Medians of up to {rounds} rounds; {'; '.join(parts)}."
 
 
-def row(name: str, cells: Sequence[Mapping[str, Any]], value: str) -> list[str]:
-    """The cells that differ in the length of PDUs alone, as one line."""
-    lengths = [cell["name"].partition(PDU)[2] for cell in cells]
-    unit = cells[0]["unit" if value == "median" else "cost"]
-    title = ", ".join(part for part in (name, f"PDU {' / '.join(lengths)}" if lengths[0] else "", unit) if part)
-    columns = [[words(cell, column, value) for cell in cells] for column in COLUMNS]
-    if value == "median":
-        columns.append([ratio(cell) for cell in cells])
-    return [title, *(" / ".join(column) if set(column) != {MISSING} else "" for column in columns)]
-
-
-def words(cell: Mapping[str, Any], column: str, value: str) -> str:
-    """What the series of one column reached."""
-    found = []
+def columns_of(cell: Mapping[str, Any], value: str) -> dict[str, str]:
+    """What is in each column of the line of a cell."""
+    found: dict[str, list[str]] = {column: [] for column in COLUMNS}
     for name, series in cell["series"].items():
-        if column_of(name, cell) != column or value not in series:
-            continue
-        label = name.removeprefix(column).strip(", ")
-        found.append(f"{figures(series[value])} {label}".strip())
-    return "; ".join(found) or MISSING
+        if value in series:
+            column, label = place(name, cell)
+            found[column].append(f"{figures(series[value])} {label}".strip())
+    if value == "median":
+        found[RATIO] = ratio(cell)
+    return {column: "; ".join(words) for column, words in found.items()}
 
 
-def column_of(name: str, cell: Mapping[str, Any]) -> str:
-    """Whose series this is; where none has our name, all are ours but for those of DCMTK and pynetdicom."""
-    if name.startswith(DCMTK):
-        return "DCMTK"
+def place(name: str, cell: Mapping[str, Any]) -> tuple[str, str]:
+    """In which column a series is, and what it is called there.
+
+    Where none of a cell has our name, all are ours but for those of DCMTK and pynetdicom.
+    """
+    for theirs in DCMTK:
+        if name.startswith(theirs):
+            return "DCMTK", name.removeprefix("DCMTK").strip(", ")
     if name.startswith(PYNETDICOM):
-        return PYNETDICOM
-    return OURS if name.startswith(OURS) or OURS not in cell["series"] else "others"
+        return PYNETDICOM, name.removeprefix(PYNETDICOM).strip(", ")
+    if not name.startswith(OURS) and OURS in cell["series"]:
+        return "others", name
+    column = OURS_ON_ASYNCIO if name.endswith(ON_ASYNCIO) else OURS
+    return column, name.removesuffix(ON_ASYNCIO).removeprefix(OURS).strip(", ")
 
 
-def ratio(cell: Mapping[str, Any]) -> str:
+def ratio(cell: Mapping[str, Any]) -> list[str]:
     """How many times as much ours reached as the fastest of DCMTK's programs, where more is better."""
     medians = {name: series["median"] for name, series in cell["series"].items()}
     theirs = [median for name, median in medians.items() if name.startswith(DCMTK)]
     if not theirs or OURS not in medians or not cell["unit"].endswith("/s"):
-        return MISSING
-    return f"{figures(medians[OURS] / max(theirs))} x"
+        return []
+    return [f"{figures(medians[OURS] / max(theirs))} x"]
 
 
 def between(text: str, made: str, what: str) -> str:

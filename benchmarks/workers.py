@@ -64,7 +64,7 @@ def spread(options: Options) -> Cell:
         return {"most": max(shares), "fewest": min(shares)}
 
     ways = [Way(["most", "fewest"], run, (PROC,))]
-    return Cell("workers", f"{OPEN} over 2 workers", "associations", ways, [AtMost("most", UNEVEN, "fewest")])
+    return Cell("workers", f"{OPEN} spread over 2 workers", "associations", ways, [AtMost("most", UNEVEN, "fewest")])
 
 
 def stores_per_second(stage: Stage, workers: int, loop: str) -> float:
@@ -95,7 +95,7 @@ def processor_time(options: Options) -> Cell:
         return {named(workers): taken[workers] * 1000 / stores for workers in (2, 1)}
 
     ways = [Way([named(2), named(1)], run, (PROC,))]
-    return Cell("workers", "processor, 40 kB", "ms/store", ways, [AtMost(named(2), GROWTH, named(1))])
+    return Cell("workers", "objects of 40 kB, processor time", "ms/store", ways, [AtMost(named(2), GROWTH, named(1))])
 
 
 def speed(options: Options) -> Cell:
@@ -109,5 +109,5 @@ def speed(options: Options) -> Cell:
 
     cores = os.cpu_count() or 1
     targets = [Above("2 workers ÷ 1", TIMES_ONE)] if cores >= ENOUGH_CORES else []
-    name = f"stores/s, {cores} cores" if targets else f"stores/s, {cores} cores with the sender"
+    name = f"objects of 40 kB per second, on {cores} cores"
     return Cell("workers", name, "x", [Way(["2 workers ÷ 1"], run)], targets)

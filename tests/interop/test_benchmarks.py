@@ -173,7 +173,11 @@ def test_objects_for_which_there_is_no_room_are_not_made(tmp_path: Path) -> None
         stage.corpus(1 << 60, 1)
 
 
-def test_table_puts_lengths_of_pdus_on_one_line(run_once: Run) -> None:
+def columns(line: str) -> list[str]:
+    return [column.strip() for column in line.split("|")][1:-1]
+
+
+def test_table_has_a_line_for_each_cell_and_the_columns_that_are_used(run_once: Run) -> None:
     cells = [
         Cell(
             "store",
@@ -181,7 +185,9 @@ def test_table_puts_lengths_of_pdus_on_one_line(run_once: Run) -> None:
             "objects/s",
             [
                 constant(OURS, {OURS: speed, cpu_of(OURS): 0.5}),
+                constant("dicomio, asyncio", {"dicomio, asyncio": 1500}),
                 constant("DCMTK storescp", {"DCMTK storescp": 1000}),
+                constant("dcmqrscp", {"dcmqrscp": 500}),
                 constant("Orthanc", {"Orthanc": 200}),
             ],
             cost="s/1,000 objects",
@@ -189,20 +195,27 @@ def test_table_puts_lengths_of_pdus_on_one_line(run_once: Run) -> None:
         for pdu, speed in (("16,384", 2000), ("131,072", 3000))
     ]
     run = as_run(run_once(cells))
-    head, _, line = table(run).splitlines()[2:]
-    assert head == "|  | dicomio | DCMTK | pynetdicom | others | dicomio ÷ DCMTK |"
-    assert [column.strip() for column in line.split("|")][1:-1] == [
-        "store: 4 KiB to SCP, PDU 16,384 / 131,072, objects/s",
-        "2,000 / 3,000",
-        "1,000 storescp / 1,000 storescp",
-        "",
-        "200 Orthanc / 200 Orthanc",
-        "2.00 x / 3.00 x",
+    title, _, head, _, first, second = table(run).splitlines()[2:]
+    assert title == "**store**"
+    assert columns(head) == ["objects/s", OURS, "dicomio on asyncio", "DCMTK", "others", "dicomio ÷ DCMTK"]
+    theirs = ["1,500", "1,000 storescp; 500 dcmqrscp", "200 Orthanc"]
+    assert columns(first) == ["4 KiB to SCP, PDU 16,384", "2,000", *theirs, "2.00 x"]
+    assert columns(second) == ["4 KiB to SCP, PDU 131,072", "3,000", *theirs, "3.00 x"]
+    processor = table(run, value="cpu").splitlines()
+    assert [columns(processor[index]) for index in (4, -1)] == [
+        ["s/1,000 objects", OURS],
+        ["4 KiB to SCP, PDU 131,072", "0.50"],
     ]
-    assert table(run, value="cpu").splitlines()[-1] == (
-        "| store: 4 KiB to SCP, PDU 16,384 / 131,072, s/1,000 objects | 0.50 / 0.50 |  |  |  |"
-    )
-    assert len(table(run, topics=["echo"]).splitlines()) == 4
+    assert len(table(run, topics=["echo"]).splitlines()) == 1
+
+
+def test_table_of_different_units_has_them_in_its_lines(run_once: Run) -> None:
+    ways = [constant(name, {name: 2}) for name in ("slowest", "slowest, asyncio")]
+    cells = [Cell("crowd", name, unit, ways) for name, unit in (("one", "s"), ("all", "MB"))]
+    lines = table(as_run(run_once(cells))).splitlines()
+    assert columns(lines[4]) == ["", OURS, "dicomio on asyncio"]
+    assert columns(lines[-2]) == ["one, s", "2.00 slowest", "2.00 slowest"]
+    assert columns(lines[-1]) == ["all, MB", "2.00 slowest", "2.00 slowest"]
 
 
 def test_table_names_what_failed_and_what_was_missed(
