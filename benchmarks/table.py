@@ -20,7 +20,7 @@ __all__ = ["between", "missed", "table"]
 SPEED: Final = ("median", "figures")
 PROCESSOR: Final = ("cpu", "processor times")
 MISSED: Final = "missed targets"
-BEGIN: Final = "<!-- {} of a run, made by python -m benchmarks.table -->"
+BEGIN: Final = "<!-- {} of a run, made by python -m benchmarks.{} -->"
 END: Final = "<!-- end of {} -->"
 # Programs of DCMTK whose series are not named after it.
 DCMTK: Final = ("DCMTK", "dcmqrscp", "findscu", "wlmscpfs")
@@ -133,18 +133,19 @@ def ratio(cell: Mapping[str, Any]) -> list[str]:
     return [f"{figures(medians[OURS] / max(theirs))} x"]
 
 
-def between(text: str, made: str, what: str) -> str:
+def between(text: str, made: str, what: str, maker: str = "table") -> str:
     """A text with another table between the two lines of comment.
 
     Args:
         text: that of a file.
         made: the table.
         what: it shows, as the lines of comment have it.
+        maker: module that makes it, likewise.
 
     Raises:
         ValueError: the text does not have these lines.
     """
-    first, last = BEGIN.format(what), END.format(what)
+    first, last = BEGIN.format(what, maker), END.format(what)
     before, begin, rest = text.partition(first)
     _, end, after = rest.partition(last)
     if not begin or not end:

@@ -14,6 +14,8 @@ from benchmarks.loads import Load, Side, discarding, storing
 from benchmarks.objects import Corpus, verify
 from benchmarks.peers import DcmtkReceiver, DcmtkSender, OurReceiver, OurSender
 from benchmarks.processes import Failure
+from benchmarks.profiles import COPYING, INTERPRETER, KERNEL, LIBRARIES, SWITCHING, shares
+from benchmarks.profiles import table as table_of_profiles
 from benchmarks.report import as_json
 from benchmarks.runner import CellResult, Group, run_cells
 from benchmarks.stage import Stage
@@ -238,11 +240,32 @@ def test_table_names_what_failed_and_what_was_missed(
         assert ended.value.code == 2
 
 
-@pytest.mark.parametrize("what", ["figures", "processor times", "missed targets"])
-def test_table_takes_the_place_of_the_one_before(what: str) -> None:
+@pytest.mark.parametrize(
+    "what, maker",
+    [("figures", "table"), ("processor times", "table"), ("missed targets", "table"), ("profiles", "profiles")],
+)
+def test_table_takes_the_place_of_the_one_before(what: str, maker: str) -> None:
     page = (Path(__file__).parents[2] / "docs" / "performance.md").read_text()
-    changed = between(page, "NEW", what)
+    changed = between(page, "NEW", what, maker)
     assert changed.count("NEW") == 1
-    assert between(changed, "NEW", what) == changed
+    assert between(changed, "NEW", what, maker) == changed
     with pytest.raises(ValueError, match="are not there"):
-        between("without", "NEW", what)
+        between("without", "NEW", what, maker)
+
+
+def test_samples_are_counted_by_what_takes_the_time() -> None:
+    report = """
+# Samples: 10  of event 'cpu-clock:pppH'
+    30.00%;python3.11;[.] _PyEval_EvalFrameDefault
+    20.00%;[kernel.kallsyms];[k] _copy_to_iter
+    15.00%;[kernel.kallsyms];[k] finish_task_switch.isra.0
+    10.50%;[kernel.kallsyms];[k] tcp_sendmsg_locked
+    10.00%;libpython3.11.so.1.0;[.] PyObject_Vectorcall
+     8.00%;loop.cpython-311-x86_64-linux-gnu.so;[.] uv__io_poll
+     6.50%;libc.so.6;[.] __send
+"""
+    found = shares(report)
+    assert found == {INTERPRETER: 40, COPYING: 20, SWITCHING: 15, KERNEL: 10.5, LIBRARIES: 14.5}
+    assert columns(table_of_profiles({"echo, SCP": found}).splitlines()[-1]) == [
+        *("echo, SCP", "40 %", "10 %", "15 %", "20 %", "14 %")
+    ]
