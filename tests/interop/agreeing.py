@@ -16,12 +16,15 @@ from dicomio import Address, Role
 from tests.interop.ours import HOST
 from tests.interop.peers import RunningScp, serving
 from tests.interop.processes import DCMJS_DIRECTORY, free_port, require, run
+from tests.interop.pynetdicom_steady import mend
 
 __all__ = ["DcmjsResult", "dcmjs_scp", "dcmjs_scu", "pynetdicom_scp", "pynetdicom_scu", "reports"]
 
 SCRIPT = DCMJS_DIRECTORY / "agreements.mjs"
 MARK = "REPORT "
 PYNETDICOM = "PYNETDICOM"
+
+mend()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -20,6 +21,7 @@ from tests.interop.forked import Forked
 __all__ = [
     "DCMJS_DIRECTORY",
     "PIXELMED_JAR",
+    "PYNETDICOM",
     "SYSTEM_PYTHON",
     "PeerFailedError",
     "Running",
@@ -43,6 +45,8 @@ T = TypeVar("T")
 
 DCMJS_DIRECTORY = Path(__file__).parent / "node"
 PIXELMED_JAR = Path("/usr/share/java/pixelmed.jar")
+# Runs one of its programs, or one made with it.
+PYNETDICOM: Sequence[str | Path] = [sys.executable, Path(__file__).parent / "pynetdicom_steady.py"]
 SYSTEM_PYTHON = Path("/usr/bin/python3")
 
 _START_SECONDS = 30.0

@@ -157,8 +157,7 @@ def scu(port: str, called: str) -> None:
         statuses, job = print_film(association, meta)
         events = [heard.get(timeout=PATIENCE) for _ in range(2)]
         say(statuses=statuses, events=[number for uid, number in events if uid == job])
-    # Its release waits for ever now and then, when another of its threads has taken the answer.
-    association.abort()
+    association.release()
 
 
 if __name__ == "__main__":

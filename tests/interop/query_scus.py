@@ -6,7 +6,6 @@ directory for each. Everything here blocks, as in `peers`.
 
 import json
 import re
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from tests.interop.orthanc import Orthanc, orthanc, orthanc_ask, orthanc_move
 from tests.interop.processes import (
     DCMJS_DIRECTORY,
     PIXELMED_JAR,
+    PYNETDICOM,
     SYSTEM_PYTHON,
     ScuResult,
     free_ports,
@@ -208,7 +208,7 @@ def _pynetdicom(
         )
         for each, (question, directory) in zip(options, prepared, strict=True)
     ]
-    result = run([sys.executable, _HERE / "pynetdicom_scu.py", program], workdir, json.dumps(calls))
+    result = run([*PYNETDICOM, _HERE / "pynetdicom_scu.py", program], workdir, json.dumps(calls))
     ended = len(re.findall(r"SCP Result: 0x0000 \(Success\)", result.output)) == len(questions)
     return _collect(prepared, [ScuResult(0 if ended else result.code or 1, result.output)])
 
