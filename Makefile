@@ -18,8 +18,9 @@ demo: $(READY)
 test: $(READY)
 	$(PYTEST) $(TESTS)
 
+# Peers leave a processor idle now and then.
 interop: $(READY)
-	$(PYTEST) tests/interop
+	$(PYTEST) -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) tests/interop
 
 lint: $(READY)
 	$(BIN)/ruff check .
