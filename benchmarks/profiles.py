@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -69,11 +69,11 @@ def kind_of(binary: str, symbol: str) -> str:
     """What a function is counted as.
 
     Args:
-        binary: file that it is in, `[kernel.kallsyms]` for the kernel.
-        symbol: its name.
+        binary: file that it is in.
+        symbol: its name, after `[k]` where it is one of the kernel.
     """
-    if binary.startswith("["):
-        name = symbol.lstrip("_")
+    if symbol.startswith("[k]"):
+        name = symbol.removeprefix("[k]").strip(" _")
         if name.startswith(COPIES):
             return COPYING
         return SWITCHING if name.startswith(SWITCHES) else KERNEL
@@ -82,20 +82,21 @@ def kind_of(binary: str, symbol: str) -> str:
 
 
 def shares(report: str) -> Mapping[str, float]:
-    """Percent by kind, of what `perf report` prints with fields `overhead`, `dso` and `symbol` between semicolons."""
-    found: defaultdict[str, float] = defaultdict(float)
+    """Percent by kind, of what `perf report` prints: overhead, samples, binary and symbol between semicolons."""
+    found: Counter[str] = Counter()
     for line in report.splitlines():
-        overhead, _, rest = line.partition("%;")
-        binary, _, symbol = rest.partition(";")
-        if binary and not line.startswith("#"):
-            found[kind_of(binary.strip(), symbol.strip().removeprefix("[k] ").removeprefix("[.] "))] += float(overhead)
-    return found
+        overhead, *columns = (word.strip() for word in line.split(";"))
+        if overhead.endswith("%") and len(columns) >= 3:
+            samples, binary, symbol, *_ = columns
+            found[kind_of(binary, symbol)] += int(samples)
+    return {kind: count * 100 / found.total() for kind, count in found.items()}
 
 
 @contextmanager
 def sampling(pid: int, samples: Path, delay: float = 0.0) -> Iterator[None]:
     """Takes samples of a process meanwhile, after so many seconds."""
-    command = ["perf", "record", "--quiet", "-e", "cpu-clock", "-F", str(FREQUENCY), "-D", f"{delay * 1000:.0f}"]
+    waiting = ["-D", f"{delay * 1000:.0f}"] if delay else []
+    command = ["perf", "record", "--quiet", "-e", "cpu-clock", "-F", str(FREQUENCY), *waiting]
     recorder = subprocess.Popen([*command, "-o", str(samples), "-p", str(pid)], stderr=subprocess.DEVNULL)
     try:
         yield
@@ -106,7 +107,8 @@ def sampling(pid: int, samples: Path, delay: float = 0.0) -> Iterator[None]:
 
 def reported(samples: Path) -> Mapping[str, float]:
     """What was found, by kind."""
-    command = ["perf", "report", "--stdio", "--sort", "dso,symbol", "--field-separator", ";", "-i", str(samples)]
+    options = ["--stdio", "--show-nr-samples", "--sort", "dso,symbol", "--field-separator", ";", "-i", str(samples)]
+    command = ["perf", "report", *options]
     result = subprocess.run(command, capture_output=True, text=True, timeout=RUN_SECONDS, check=False)
     found = shares(result.stdout)
     if not found:

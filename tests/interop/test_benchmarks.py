@@ -256,13 +256,14 @@ def test_table_takes_the_place_of_the_one_before(what: str, maker: str) -> None:
 def test_samples_are_counted_by_what_takes_the_time() -> None:
     report = """
 # Samples: 10  of event 'cpu-clock:pppH'
-    30.00%;python3.11;[.] _PyEval_EvalFrameDefault
-    20.00%;[kernel.kallsyms];[k] _copy_to_iter
-    15.00%;[kernel.kallsyms];[k] finish_task_switch.isra.0
-    10.50%;[kernel.kallsyms];[k] tcp_sendmsg_locked
-    10.00%;libpython3.11.so.1.0;[.] PyObject_Vectorcall
-     8.00%;loop.cpython-311-x86_64-linux-gnu.so;[.] uv__io_poll
-     6.50%;libc.so.6;[.] __send
+# Overhead;     Samples;Shared Object       ;Symbol                      ;IPC   [IPC Coverage]
+ 30.00% ;          60;python3.11          ;[.] _PyEval_EvalFrameDefault;-      -
+ 20.00% ;          40;[kernel.kallsyms]   ;[k] _copy_to_iter           ;-      -
+ 15.00% ;          30;[kernel.kallsyms]   ;[k] finish_task_switch.isra.0;-      -
+ 10.50% ;          21;[kernel.kallsyms]   ;[k] tcp_sendmsg_locked      ;-      -
+ 10.00% ;          20;libpython3.11.so.1.0;[.] PyObject_Vectorcall     ;-      -
+ 8.00%  ;          16;loop.cpython-311-x86_64-linux-gnu.so;[.] uv__io_poll;-      -
+ 6.50%  ;          13;[vdso]              ;[.] __vdso_clock_gettime    ;-      -
 """
     found = shares(report)
     assert found == {INTERPRETER: 40, COPYING: 20, SWITCHING: 15, KERNEL: 10.5, LIBRARIES: 14.5}
