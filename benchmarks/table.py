@@ -1,7 +1,7 @@
 """`python -m benchmarks.table run.json`: the tables of README.md and docs/performance.md, from a run with `--json`.
 
-There is one for each topic. With `--into` they take the place of what is between two lines of comment in a file, else
-they are printed.
+There is one for each topic. Of several runs the last one counts in which a cell is. With `--into` tables take the place
+of what is between two lines of comment in a file, else they are printed.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from typing import Any, Final
 from benchmarks.cells import OURS
 from benchmarks.report import figures
 
-__all__ = ["between", "missed", "table"]
+__all__ = ["between", "merged", "missed", "table"]
 
 # What is shown of each series, and what that is called in the lines of comment.
 SPEED: Final = ("median", "figures")
@@ -33,6 +33,12 @@ COLUMNS: Final = (OURS, OURS_ON_ASYNCIO, "DCMTK", PYNETDICOM, "others", RATIO)
 # Of the conditions of a run those that are told; some speak for themselves.
 NAMED: Final = ("date", "machine", "dicomio", "Python", "DCMTK", "pynetdicom", "Orthanc", "uvloop")
 SPEAKING: Final = ("date", "machine")
+
+
+def merged(runs: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """One run of several under the same conditions; each cell is as the last of them has it."""
+    cells = {(cell["topic"], cell["name"]): cell for run in runs for cell in run["cells"]}
+    return {"conditions": runs[0]["conditions"], "cells": list(cells.values())}
 
 
 def table(run: Mapping[str, Any], topics: Sequence[str] = (), value: str = "median") -> str:
@@ -156,20 +162,21 @@ def between(text: str, made: str, what: str, maker: str = "table") -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints or writes the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.table", description=__doc__)
-    parser.add_argument("run", type=Path, help="what `python -m benchmarks --json` printed")
+    parser.add_argument("runs", nargs="+", type=Path, metavar="run", help="what `python -m benchmarks --json` printed")
     parser.add_argument("--only", metavar="TOPIC,…", type=lambda text: text.split(","), default=[])
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument("--processor", action="store_true", help="processor time in place of speed")
     shown.add_argument("--missed", action="store_true", help="a list of the targets that were not reached")
     parser.add_argument("--into", type=Path, help="the file to write it into")
     given = parser.parse_args(arguments)
+    names = ", ".join(map(str, given.runs))
     try:
-        run = json.loads(given.run.read_text())
+        run = merged([json.loads(path.read_text()) for path in given.runs])
         absent = set(given.only) - {cell["topic"] for cell in run["cells"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        parser.error(f"{given.run} is not what `python -m benchmarks --json` prints: {error}")
+        parser.error(f"{names}: not what `python -m benchmarks --json` prints: {error}")
     if absent:
-        parser.error(f"nothing of {', '.join(sorted(absent))} is in {given.run}")
+        parser.error(f"nothing of {', '.join(sorted(absent))} is in {names}")
     value, what = PROCESSOR if given.processor else SPEED
     if given.missed:
         made, what = missed(run, given.only), MISSED

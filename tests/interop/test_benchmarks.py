@@ -20,7 +20,7 @@ from benchmarks.report import as_json
 from benchmarks.runner import CellResult, Group, run_cells
 from benchmarks.stage import Stage
 from benchmarks.store import both_ends, received
-from benchmarks.table import between, main, missed, table
+from benchmarks.table import between, main, merged, missed, table
 from tests.interop.processes import require
 
 pytestmark = pytest.mark.interop
@@ -209,6 +209,16 @@ def test_table_has_a_line_for_each_cell_and_the_columns_that_are_used(run_once: 
         ["4 KiB to SCP, PDU 131,072", "0.50"],
     ]
     assert len(table(run, topics=["echo"]).splitlines()) == 1
+
+
+def test_cell_is_as_the_last_run_has_it(run_once: Run) -> None:
+    def run(topic: str, value: int) -> Any:
+        return as_run(run_once([Cell(topic, "cell", "things/s", [constant(OURS, {OURS: value})])]))
+
+    made = merged([run("echo", 1), run("store", 2), run("echo", 3)])
+    found = [(cell["topic"], cell["series"][OURS]["median"]) for cell in made["cells"]]
+    assert found == [("echo", 3), ("store", 2)]
+    assert made["conditions"] == {"machine": "here"}
 
 
 def test_table_of_different_units_has_them_in_its_lines(run_once: Run) -> None:
