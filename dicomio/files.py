@@ -1,7 +1,7 @@
 """Files that appear whole or not at all."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from os import PathLike
 from pathlib import Path
@@ -13,6 +13,9 @@ B = TypeVar("B", bound=bytes | memoryview)
 
 # IOV_MAX on Linux; a vectored write takes no more buffers than this.
 VECTORS: Final = 1024
+# Bytes for one write, where there are more: file systems look for larger pieces of memory for longer ones, and find
+# them less easily.
+WRITTEN_AT_ONCE: Final = 524_288
 # The longest name a temporary file takes from its final one, so that no file system finds it too long.
 STEM: Final = 100
 FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
@@ -79,14 +82,17 @@ class NewFile:
         """
         if self.descriptor < 0:
             self.open()
-        for start in range(0, len(chunks), VECTORS):
-            self.write_vector(chunks[start : start + VECTORS])
+        size = sum(map(len, chunks))
+        if size <= WRITTEN_AT_ONCE and len(chunks) <= VECTORS:
+            self.write_vector(chunks, size)
+        else:
+            for some in portions(chunks):
+                self.write_vector(some, sum(map(len, some)))
         if last:
             self.publish()
 
-    def write_vector(self, chunks: Sequence[bytes | memoryview]) -> None:
-        """One vectored write, repeated until everything is written."""
-        left = sum(map(len, chunks))
+    def write_vector(self, chunks: Sequence[bytes | memoryview], left: int) -> None:
+        """One vectored write of so many bytes, repeated until everything is written."""
         while left:
             written = write_chunks(self.descriptor, chunks)
             left -= written
@@ -114,6 +120,17 @@ class NewFile:
             with suppress(FileNotFoundError):
                 os.unlink(self.temporary)
             self.temporary = None
+
+
+def portions(chunks: Sequence[B]) -> Iterator[Sequence[B]]:
+    """Chunks in turns, as many as one write takes."""
+    first = size = 0
+    for index, chunk in enumerate(chunks):
+        size += len(chunk)
+        if index > first and (size > WRITTEN_AT_ONCE or index - first == VECTORS):
+            yield chunks[first:index]
+            first, size = index, len(chunk)
+    yield chunks[first:]
 
 
 def write_chunks(descriptor: int, chunks: Sequence[bytes | memoryview]) -> int:

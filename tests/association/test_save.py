@@ -16,7 +16,7 @@ import pytest
 from dicomio import Application, InvalidInstance, PresentationContext, StatusError, StoreRequest, sop
 from dicomio import files as files_module
 from dicomio.datasets import Instance
-from dicomio.files import VECTORS, NewFile
+from dicomio.files import VECTORS, WRITTEN_AT_ONCE, NewFile
 from dicomio.pace import PACE
 from dicomio.testing import connected
 from dicomio.threads import in_thread
@@ -436,6 +436,23 @@ def test_more_chunks_than_one_system_call_takes(tmp_path: Path) -> None:
     file.write(chunks)
     file.write([], last=True)
     assert file.path.read_bytes() == b"".join(chunks)
+
+
+def test_one_write_is_not_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = []
+
+    def write_chunks(descriptor: int, chunks: Sequence[bytes | memoryview]) -> int:
+        written.append(sum(map(len, chunks)))
+        return os.writev(descriptor, chunks)
+
+    monkeypatch.setattr(files_module, "write_chunks", write_chunks)
+    file = NewFile(tmp_path, "name")
+    sizes = [WRITTEN_AT_ONCE, 1, WRITTEN_AT_ONCE - 1, WRITTEN_AT_ONCE // 2, WRITTEN_AT_ONCE + 1, 0, 5]
+    chunks = [bytes([number]) * size for number, size in enumerate(sizes)]
+    file.write(chunks, last=True)
+    assert file.path.read_bytes() == b"".join(chunks)
+    # As much as goes together, and what is longer by itself.
+    assert written == [WRITTEN_AT_ONCE, WRITTEN_AT_ONCE, WRITTEN_AT_ONCE // 2, WRITTEN_AT_ONCE + 1, 5]
 
 
 def test_short_writes_are_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
