@@ -20,7 +20,7 @@ test: $(READY)
 
 # Peers leave a processor idle now and then.
 interop: $(READY)
-	$(PYTEST) -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) tests/interop
+	$(PYTEST) -n $$(($$(nproc) + 1)) tests/interop
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -33,12 +33,24 @@ COLUMNS: Final = (OURS, OURS_ON_ASYNCIO, "DCMTK", PYNETDICOM, "others", RATIO)
 # Of the conditions of a run those that are told; some speak for themselves.
 NAMED: Final = ("date", "machine", "dicomio", "Python", "DCMTK", "pynetdicom", "Orthanc", "uvloop")
 SPEAKING: Final = ("date", "machine")
+# In these runs have to be alike whose cells come together.
+COMPARED: Final = ("machine", "dicomio", "Python", "DCMTK", "pynetdicom", "Orthanc", "uvloop")
 
 
 def merged(runs: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """One run of several under the same conditions; each cell is as the last of them has it."""
+    """One run of several under the same conditions; each cell is as the last of them has it.
+
+    Raises:
+        ValueError: they were under different ones.
+    """
+    first, *others = (run["conditions"] for run in runs)
+    for name in COMPARED:
+        if any(about.get(name) != first.get(name) for about in others):
+            raise ValueError(f"these runs differ in {name}")
     cells = {(cell["topic"], cell["name"]): cell for run in runs for cell in run["cells"]}
-    return {"conditions": runs[0]["conditions"], "cells": list(cells.values())}
+    dates = dict.fromkeys(run["conditions"]["date"] for run in runs if "date" in run["conditions"])
+    said = {"date": ", ".join(dates)} if dates else {}
+    return {"conditions": {**first, **said}, "cells": list(cells.values())}
 
 
 def table(run: Mapping[str, Any], topics: Sequence[str] = (), value: str = "median") -> str:
@@ -62,11 +74,12 @@ def of_topic(cells: Sequence[Mapping[str, Any]], value: str) -> str:
     """The table of some cells, without the columns in which nothing is."""
     unit = "unit" if value == "median" else "cost"
     units = {cell[unit] for cell in cells}
+    shared = units.pop() if len(units) == 1 else ""
     rows = [columns_of(cell, value) for cell in cells]
     used = [column for column in COLUMNS if any(row[column] for row in rows)]
-    lines = [[units.pop() if len(units) == 1 else "", *used], ["---", *["---:"] * len(used)]]
+    lines = [[shared, *used], ["---", *["---:"] * len(used)]]
     for cell, row in zip(cells, rows, strict=True):
-        title = f"{cell['name']}, {cell[unit]}" if units else cell["name"]
+        title = cell["name"] if shared else f"{cell['name']}, {cell[unit]}"
         lines.append([title, *(row[column] for column in used)])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -124,7 +137,7 @@ def place(name: str, cell: Mapping[str, Any]) -> tuple[str, str]:
             return "DCMTK", name.removeprefix("DCMTK").strip(", ")
     if name.startswith(PYNETDICOM):
         return PYNETDICOM, name.removeprefix(PYNETDICOM).strip(", ")
-    if not name.startswith(OURS) and OURS in cell["series"]:
+    if not name.startswith(OURS) and any(known.startswith(OURS) for known in (*cell["series"], *cell["problems"])):
         return "others", name
     column = OURS_ON_ASYNCIO if name.endswith(ON_ASYNCIO) else OURS
     return column, name.removesuffix(ON_ASYNCIO).removeprefix(OURS).strip(", ")
@@ -159,6 +172,20 @@ def between(text: str, made: str, what: str, maker: str = "table") -> str:
     return f"{before}{first}\n\n{made}\n\n{last}{after}"
 
 
+def read(path: Path) -> Mapping[str, Any]:
+    """A run.
+
+    Raises:
+        ValueError: this is none.
+    """
+    try:
+        run: Mapping[str, Any] = json.loads(path.read_text())
+        run["conditions"], run["cells"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is not what `python -m benchmarks --json` prints: {error}") from error
+    return run
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints or writes the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.table", description=__doc__)
@@ -171,10 +198,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     names = ", ".join(map(str, given.runs))
     try:
-        run = merged([json.loads(path.read_text()) for path in given.runs])
+        run = merged([read(path) for path in given.runs])
         absent = set(given.only) - {cell["topic"] for cell in run["cells"]}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        parser.error(f"{names}: not what `python -m benchmarks --json` prints: {error}")
+    except ValueError as error:
+        parser.error(f"{error}")
     if absent:
         parser.error(f"nothing of {', '.join(sorted(absent))} is in {names}")
     value, what = PROCESSOR if given.processor else SPEED

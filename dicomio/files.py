@@ -15,7 +15,7 @@ B = TypeVar("B", bound=bytes | memoryview)
 VECTORS: Final = 1024
 # Bytes for one write, where there are more: file systems look for larger pieces of memory for longer ones, and find
 # them less easily.
-WRITTEN_AT_ONCE: Final = 524_288
+LONGEST_WRITE: Final = 524_288
 # The longest name a temporary file takes from its final one, so that no file system finds it too long.
 STEM: Final = 100
 FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
@@ -83,7 +83,7 @@ class NewFile:
         if self.descriptor < 0:
             self.open()
         size = sum(map(len, chunks))
-        if size <= WRITTEN_AT_ONCE and len(chunks) <= VECTORS:
+        if size <= LONGEST_WRITE and len(chunks) <= VECTORS:
             self.write_vector(chunks, size)
         else:
             for some in portions(chunks):
@@ -122,15 +122,19 @@ class NewFile:
             self.temporary = None
 
 
-def portions(chunks: Sequence[B]) -> Iterator[Sequence[B]]:
-    """Chunks in turns, as many as one write takes."""
-    first = size = 0
-    for index, chunk in enumerate(chunks):
-        size += len(chunk)
-        if index > first and (size > WRITTEN_AT_ONCE or index - first == VECTORS):
-            yield chunks[first:index]
-            first, size = index, len(chunk)
-    yield chunks[first:]
+def portions(chunks: Sequence[bytes | memoryview]) -> Iterator[Sequence[bytes | memoryview]]:
+    """Chunks in turns, as much as one write takes."""
+    some: list[bytes | memoryview] = []
+    size = 0
+    for chunk in chunks:
+        for start in range(0, len(chunk), LONGEST_WRITE):
+            piece = chunk if len(chunk) <= LONGEST_WRITE else memoryview(chunk)[start : start + LONGEST_WRITE]
+            if some and (size + len(piece) > LONGEST_WRITE or len(some) == VECTORS):
+                yield some
+                some, size = [], 0
+            some.append(piece)
+            size += len(piece)
+    yield some
 
 
 def write_chunks(descriptor: int, chunks: Sequence[bytes | memoryview]) -> int:

@@ -155,7 +155,7 @@ class StoreRequest(Request):
         return Responses(lambda progress: self.write(path, fsync, progress))
 
     async def write(self, path: StrPath, fsync: bool, progress: Channel[StoreProgress]) -> Path:
-        """Moves the data set from the connection to a file, one vectored write for each buffer."""
+        """Moves the data set from the connection to a file, from the buffers that it was received in."""
         file = NewFile(path, f"{safe_name(self.sop_instance_uid)}.dcm", fsync=fsync)
         chunks: list[bytes | memoryview] = [self.file_header()]
         pieces: list[Piece] = []

@@ -16,7 +16,7 @@ import pytest
 from dicomio import Application, InvalidInstance, PresentationContext, StatusError, StoreRequest, sop
 from dicomio import files as files_module
 from dicomio.datasets import Instance
-from dicomio.files import VECTORS, WRITTEN_AT_ONCE, NewFile
+from dicomio.files import LONGEST_WRITE, VECTORS, NewFile
 from dicomio.pace import PACE
 from dicomio.testing import connected
 from dicomio.threads import in_thread
@@ -447,12 +447,11 @@ def test_one_write_is_not_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(files_module, "write_chunks", write_chunks)
     file = NewFile(tmp_path, "name")
-    sizes = [WRITTEN_AT_ONCE, 1, WRITTEN_AT_ONCE - 1, WRITTEN_AT_ONCE // 2, WRITTEN_AT_ONCE + 1, 0, 5]
+    sizes = [LONGEST_WRITE, 1, LONGEST_WRITE - 1, LONGEST_WRITE // 2, LONGEST_WRITE + 1, 0, 5]
     chunks = [bytes([number]) * size for number, size in enumerate(sizes)]
     file.write(chunks, last=True)
     assert file.path.read_bytes() == b"".join(chunks)
-    # As much as goes together, and what is longer by itself.
-    assert written == [WRITTEN_AT_ONCE, WRITTEN_AT_ONCE, WRITTEN_AT_ONCE // 2, WRITTEN_AT_ONCE + 1, 5]
+    assert written == [LONGEST_WRITE, LONGEST_WRITE, LONGEST_WRITE // 2, LONGEST_WRITE, 1 + 5]
 
 
 def test_short_writes_are_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,9 @@ from dicomio.cli.configs import load_profile
 from dicomio.cli.options import options_of
 from dicomio.cli.options.tools import REFUSED
 from tests.examples.programs import ROOT, all_blocks, blocks
+from tests.interop.pynetdicom_steady import mend
+
+mend()
 
 PYNETDICOM = "docs/coming-from/pynetdicom.md"
 DCMTK = "docs/coming-from/dcmtk.md"

@@ -10,13 +10,13 @@ from typing import Any
 
 from dicomio import Address
 from tests.interop.ours import HOST
-from tests.interop.processes import DCMJS_DIRECTORY, PYNETDICOM, free_port, require, run, running
+from tests.interop.processes import DCMJS_DIRECTORY, RUN_PYNETDICOM, free_port, require, run, running
 
 __all__ = ["SCRIPTS", "NormalizedScp", "ask", "heard", "normalized_scp"]
 
 # What runs a script that takes the same arguments in either role.
 SCRIPTS: Mapping[str, Sequence[str | Path]] = {
-    "pynetdicom": [*PYNETDICOM, Path(__file__).parent / "pynetdicom_normalized.py"],
+    "pynetdicom": [*RUN_PYNETDICOM, Path(__file__).parent / "pynetdicom_normalized.py"],
     "dcmjs": ["node", DCMJS_DIRECTORY / "normalized.mjs"],
 }
 

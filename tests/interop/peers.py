@@ -25,7 +25,7 @@ from tests.interop.orthanc import orthanc, orthanc_echo, orthanc_store
 from tests.interop.processes import (
     DCMJS_DIRECTORY,
     PIXELMED_JAR,
-    PYNETDICOM,
+    RUN_PYNETDICOM,
     SYSTEM_PYTHON,
     ScuResult,
     free_port,
@@ -84,7 +84,7 @@ def _dcmtk_echo(host: str, port: int, called_aet: str) -> ScuResult:
 
 def _pynetdicom_echo(host: str, port: int, called_aet: str) -> ScuResult:
     require("pynetdicom")
-    result = run([*PYNETDICOM, "pynetdicom", "echoscu", "-v", "-aec", called_aet, host, str(port)])
+    result = run([*RUN_PYNETDICOM, "pynetdicom", "echoscu", "-v", "-aec", called_aet, host, str(port)])
     return _judged(result, "Received Echo Response (Status: 0x0000" in result.output)
 
 
@@ -156,7 +156,7 @@ def _dcmsend(port: int, aet: str, paths: Sequence[Path], workdir: Path) -> ScuRe
 
 def _pynetdicom_store(port: int, aet: str, paths: Sequence[Path], workdir: Path) -> ScuResult:
     require("pynetdicom")
-    argv = [*PYNETDICOM, "pynetdicom", "storescu", "-v", "-cx", "-r", "-aec", aet, _HOST, str(port)]
+    argv = [*RUN_PYNETDICOM, "pynetdicom", "storescu", "-v", "-cx", "-r", "-aec", aet, _HOST, str(port)]
     results = [run([*argv, directory], workdir) for directory in _by_transfer_syntax(paths, workdir)]
     result = _together(results)
     return _judged(result, result.output.count("Received Store Response (Status: 0x0000") == len(paths))
@@ -349,7 +349,7 @@ def _pynetdicom_scp(
 ) -> AbstractContextManager[RunningScp]:
     require("pynetdicom")
     port, inbox = free_port(), _inbox(workdir)
-    argv: list[str | Path] = [*PYNETDICOM, "pynetdicom", "storescp", "-v", "-ba", _HOST, "-aet", ae_title]
+    argv: list[str | Path] = [*RUN_PYNETDICOM, "pynetdicom", "storescp", "-v", "-ba", _HOST, "-aet", ae_title]
     return serving([*argv, *options, "-od", inbox, str(port)], port, ae_title, workdir, inbox)
 
 

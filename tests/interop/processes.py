@@ -21,7 +21,7 @@ from tests.interop.forked import Forked
 __all__ = [
     "DCMJS_DIRECTORY",
     "PIXELMED_JAR",
-    "PYNETDICOM",
+    "RUN_PYNETDICOM",
     "SYSTEM_PYTHON",
     "PeerFailedError",
     "Running",
@@ -45,8 +45,8 @@ T = TypeVar("T")
 
 DCMJS_DIRECTORY = Path(__file__).parent / "node"
 PIXELMED_JAR = Path("/usr/share/java/pixelmed.jar")
-# Runs one of its programs, or one made with it.
-PYNETDICOM: Sequence[str | Path] = [sys.executable, Path(__file__).parent / "pynetdicom_steady.py"]
+# Runs a program of pynetdicom, or a script made with it.
+RUN_PYNETDICOM: Sequence[str | Path] = [sys.executable, Path(__file__).parent / "pynetdicom_steady.py"]
 SYSTEM_PYTHON = Path("/usr/bin/python3")
 
 _START_SECONDS = 30.0

@@ -32,6 +32,7 @@ def set_paused(association: Any, paused: bool) -> None:
 
 def mend() -> None:
     """Has all associations of this process do so."""
+    assert "_is_paused" in Association.__init__.__code__.co_names, "pynetdicom has another way to pause by now"
     Association._is_paused = property(is_paused, set_paused)  # type: ignore[assignment, unused-ignore]
 
 

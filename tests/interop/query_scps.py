@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from tests.interop.peers import RunningScp, scps, serving
-from tests.interop.processes import PIXELMED_JAR, PYNETDICOM, free_port, require
+from tests.interop.processes import PIXELMED_JAR, RUN_PYNETDICOM, free_port, require
 
 __all__ = ["query_scps"]
 
@@ -27,7 +27,7 @@ def _qrscp(workdir: Path, destinations: Mapping[str, int] = _NO_DESTINATIONS) ->
         f"network_timeout: 30\nbind_address: {_HOST}\ninstance_location: {inbox}\n"
         f"database_location: {workdir / 'instances.sqlite'}\nlog_identifier: True\n{hosts}"
     )
-    argv: list[str | Path] = [*PYNETDICOM, "pynetdicom", "qrscp", "-v", "-c", configuration]
+    argv: list[str | Path] = [*RUN_PYNETDICOM, "pynetdicom", "qrscp", "-v", "-c", configuration]
     return serving(argv, port, "QRSCP", workdir, inbox)
 
 

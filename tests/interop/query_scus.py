@@ -21,7 +21,7 @@ from tests.interop.orthanc import Orthanc, orthanc, orthanc_ask, orthanc_move
 from tests.interop.processes import (
     DCMJS_DIRECTORY,
     PIXELMED_JAR,
-    PYNETDICOM,
+    RUN_PYNETDICOM,
     SYSTEM_PYTHON,
     ScuResult,
     free_ports,
@@ -208,7 +208,7 @@ def _pynetdicom(
         )
         for each, (question, directory) in zip(options, prepared, strict=True)
     ]
-    result = run([*PYNETDICOM, _HERE / "pynetdicom_scu.py", program], workdir, json.dumps(calls))
+    result = run([*RUN_PYNETDICOM, _HERE / "pynetdicom_scu.py", program], workdir, json.dumps(calls))
     ended = len(re.findall(r"SCP Result: 0x0000 \(Success\)", result.output)) == len(questions)
     return _collect(prepared, [ScuResult(0 if ended else result.code or 1, result.output)])
 

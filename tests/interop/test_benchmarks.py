@@ -215,10 +215,25 @@ def test_cell_is_as_the_last_run_has_it(run_once: Run) -> None:
     def run(topic: str, value: int) -> Any:
         return as_run(run_once([Cell(topic, "cell", "things/s", [constant(OURS, {OURS: value})])]))
 
-    made = merged([run("echo", 1), run("store", 2), run("echo", 3)])
+    first, second, third = run("echo", 1), run("store", 2), run("echo", 3)
+    first["conditions"]["date"], third["conditions"]["date"] = "2026-01-01", "2026-01-02"
+    made = merged([first, second, third])
     found = [(cell["topic"], cell["series"][OURS]["median"]) for cell in made["cells"]]
     assert found == [("echo", 3), ("store", 2)]
-    assert made["conditions"] == {"machine": "here"}
+    assert made["conditions"] == {"machine": "here", "date": "2026-01-01, 2026-01-02"}
+    second["conditions"]["machine"] = "there"
+    with pytest.raises(ValueError, match="differ in machine"):
+        merged([first, second])
+
+
+def test_others_are_not_ours_where_ours_failed(run_once: Run) -> None:
+    def fail(stage: Stage) -> Values:
+        raise Failure("no luck")
+
+    ways = [Way([OURS], fail), constant("Orthanc", {"Orthanc": 1})]
+    lines = table(as_run(run_once([Cell("echo", "cell", "things/s", ways)]))).splitlines()
+    assert columns(lines[4]) == ["things/s", "others"]
+    assert columns(lines[6]) == ["cell", "1.00 Orthanc"]
 
 
 def test_table_of_different_units_has_them_in_its_lines(run_once: Run) -> None:
@@ -273,10 +288,11 @@ def test_samples_are_counted_by_what_takes_the_time() -> None:
  10.50% ;          21;[kernel.kallsyms]   ;[k] tcp_sendmsg_locked      ;-      -
  10.00% ;          20;libpython3.11.so.1.0;[.] PyObject_Vectorcall     ;-      -
  8.00%  ;          16;loop.cpython-311-x86_64-linux-gnu.so;[.] uv__io_poll;-      -
- 6.50%  ;          13;[vdso]              ;[.] __vdso_clock_gettime    ;-      -
+ 4.00%  ;           8;_asyncio.cpython-311-x86_64-linux-gnu.so;[.] task_step;-      -
+ 2.50%  ;           5;[vdso]              ;[.] __vdso_clock_gettime    ;-      -
 """
     found = shares(report)
-    assert found == {INTERPRETER: 40, COPYING: 20, SWITCHING: 15, KERNEL: 10.5, LIBRARIES: 14.5}
+    assert found == {INTERPRETER: 44, COPYING: 20, SWITCHING: 15, KERNEL: 10.5, LIBRARIES: 10.5}
     assert columns(table_of_profiles({"echo, SCP": found}).splitlines()[-1]) == [
-        *("echo, SCP", "40 %", "10 %", "15 %", "20 %", "14 %")
+        *("echo, SCP", "44 %", "10 %", "15 %", "20 %", "10 %")
     ]

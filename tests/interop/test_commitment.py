@@ -15,7 +15,7 @@ from dicomio.sop import CTImageStorage, MRImageStorage
 from dicomio.sop import StorageCommitmentPushModel as Push
 from tests.interop.orthanc import orthanc
 from tests.interop.ours import HOST
-from tests.interop.processes import DCMJS_DIRECTORY, PYNETDICOM, free_port, require, run, running
+from tests.interop.processes import DCMJS_DIRECTORY, RUN_PYNETDICOM, free_port, require, run, running
 from tests.interop.samples import Sample
 
 pytestmark = pytest.mark.interop
@@ -28,7 +28,7 @@ PATIENCE = 30.0
 
 # What runs a script that takes the same arguments in either role.
 SCRIPTS: Mapping[str, Sequence[str | Path]] = {
-    "pynetdicom": [*PYNETDICOM, Path(__file__).parent / "pynetdicom_commitment.py"],
+    "pynetdicom": [*RUN_PYNETDICOM, Path(__file__).parent / "pynetdicom_commitment.py"],
     "dcmjs": ["node", DCMJS_DIRECTORY / "commitment.mjs"],
 }
 TITLES = {"pynetdicom": "PYNETDICOM", "dcmjs": "DCMJS", "orthanc": "ORTHANC"}

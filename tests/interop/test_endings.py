@@ -1,7 +1,6 @@
 """Peers that refuse, abort, release, fall silent or die: each ends in the exception that names it."""
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -26,7 +25,7 @@ from dicomio import (
 )
 from tests.interop.ours import HOST, address_of
 from tests.interop.peers import RunningScp, scp_kinds, scps
-from tests.interop.processes import free_port, require, running
+from tests.interop.processes import RUN_PYNETDICOM, free_port, require, running
 from tests.interop.samples import Sample, by_instance, data_set_bytes, takeable
 
 pytestmark = pytest.mark.interop
@@ -149,7 +148,7 @@ def releasing_scp(tmp_path: Path) -> Iterator[tuple[Address, Path]]:
     require("pynetdicom")
     port, inbox = free_port(), tmp_path / "inbox"
     inbox.mkdir()
-    argv: list[str | Path] = [sys.executable, Path(__file__).parent / "releasing_scp.py", str(port), inbox]
+    argv: list[str | Path] = [*RUN_PYNETDICOM, Path(__file__).parent / "releasing_scp.py", str(port), inbox]
     with running(argv, [port], tmp_path / "scp.log", inbox):
         yield Address("RELEASING", HOST, port), inbox
 

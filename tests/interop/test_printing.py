@@ -31,13 +31,13 @@ from dicomio import (
 from tests.examples.programs import names
 from tests.interop.dcmtk_print import PRINTER, dcmprscp, dcmprscu, dcmpsprt
 from tests.interop.ours import HOST
-from tests.interop.processes import PYNETDICOM, free_port, require, run, running
+from tests.interop.processes import RUN_PYNETDICOM, free_port, require, run, running
 
 pytestmark = pytest.mark.interop
 
 T = TypeVar("T")
 
-SCRIPT: list[str | Path] = [*PYNETDICOM, Path(__file__).parent / "pynetdicom_print.py"]
+SCRIPT: list[str | Path] = [*RUN_PYNETDICOM, Path(__file__).parent / "pynetdicom_print.py"]
 IMAGES = [Path(str(get_testdata_file(name))) for name in ("CT_small.dcm", "MR_small.dcm")]
 
 

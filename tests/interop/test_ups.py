@@ -33,11 +33,11 @@ from dicomio.sop import (
     UnifiedProcedureStepWatch,
 )
 from tests.interop.ours import HOST
-from tests.interop.processes import PYNETDICOM, free_port, require, run, running
+from tests.interop.processes import RUN_PYNETDICOM, free_port, require, run, running
 
 pytestmark = pytest.mark.interop
 
-SCRIPT: list[str | Path] = [*PYNETDICOM, Path(__file__).parent / "pynetdicom_ups.py"]
+SCRIPT: list[str | Path] = [*RUN_PYNETDICOM, Path(__file__).parent / "pynetdicom_ups.py"]
 ROUTES = ("same", "new")
 CLASSES = [UnifiedProcedureStepPush, UnifiedProcedureStepPull, UnifiedProcedureStepWatch]
 PATIENCE = 30.0
