@@ -16,18 +16,18 @@ from pynetdicom.association import Association
 
 def is_paused(association: Any) -> bool:
     """Whether the thread that serves the peer waits."""
-    return bool(association.__dict__.get("paused"))
+    return bool(association.__dict__.get("_paused"))
 
 
 def set_paused(association: Any, paused: bool) -> None:
     """Has it go on only if nobody has asked it to wait meanwhile."""
-    association.paused = paused
+    association._paused = paused
     this: Any = threading.current_thread()
     goes_on = this is association and not paused
     while goes_on and not association._reactor_checkpoint.is_set():
-        association.paused = True
+        association._paused = True
         association._reactor_checkpoint.wait()
-        association.paused = False
+        association._paused = False
 
 
 def mend() -> None:
