@@ -18,6 +18,7 @@ from pydicom.uid import generate_uid
 from pynetdicom import AE, build_role, debug_logger, evt
 from pynetdicom.association import Association
 from pynetdicom.dimse_messages import N_ACTION_RSP
+from pynetdicom.pdu import P_DATA_TF
 
 StorageCommitmentPushModel = "1.2.840.10008.1.20.1"
 StorageCommitmentPushModelInstance = "1.2.840.10008.1.20.1.1"
@@ -94,12 +95,18 @@ def scu(port: str, route: str, called: str, listening_port: str) -> None:
     ae.add_requested_context(StorageCommitmentPushModel)
     ae.add_supported_context(StorageCommitmentPushModel, scu_role=False, scp_role=True)
     reports: queue.Queue[tuple[int, Dataset]] = queue.Queue()
+    taken: list[tuple[int, Dataset]] = []
 
     def take(event: Any) -> tuple[int, None]:
-        reports.put((event.event_type, event.event_information))
+        taken.append((event.event_type, event.event_information))
         return 0x0000, None
 
-    handlers: Any = [(evt.EVT_N_EVENT_REPORT, take)]
+    def sent(event: Any) -> None:
+        # A release before the answer to the report has left would overtake it.
+        if taken and isinstance(event.pdu, P_DATA_TF):
+            reports.put(taken.pop())
+
+    handlers: Any = [(evt.EVT_N_EVENT_REPORT, take), (evt.EVT_PDU_SENT, sent)]
     server: Any = ae.start_server((HOST, int(listening_port)), block=False, evt_handlers=handlers)
     information = Dataset()
     information.TransactionUID = generate_uid()

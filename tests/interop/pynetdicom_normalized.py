@@ -12,6 +12,7 @@ import json
 import queue
 import sys
 import threading
+import time
 from typing import Any
 
 from pydicom.dataset import Dataset
@@ -21,6 +22,9 @@ from pynetdicom.dimse_messages import N_ACTION_RSP
 
 HOST = "127.0.0.1"
 PATIENCE = 20
+# A request of the peer that comes while it waits for an answer is taken for that answer; and a release that follows a
+# request of the peer at once overtakes its own answer.
+SETTLING = 0.05
 SUCCESS, INVALID_VALUE, DUPLICATE, NO_SUCH_INSTANCE = 0x0000, 0x0106, 0x0111, 0x0112
 MISSING, NO_SUCH_ACTION = 0x0120, 0x0123
 
@@ -141,10 +145,12 @@ def scu(port: str, called: str, *sop_classes: str) -> None:
     for service, sop_class, uid, *arguments in json.load(sys.stdin):
         if service == "await":
             tell(events.get(timeout=PATIENCE))
+            time.sleep(SETTLING)
             continue
         answer = ask(association, service, sop_class, uid, *arguments)
         status, ds = answer if isinstance(answer, tuple) else (answer, None)
         tell({"service": service, "data": elements_of(ds), **elements_of(status)})
+        time.sleep(SETTLING)
     association.release()
 
 

@@ -10,7 +10,7 @@ and in color, asks for the print job, and hears of it.
 import json
 import queue
 import sys
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
@@ -30,6 +30,9 @@ PRESENTATION_LUT = "1.2.840.10008.5.1.1.23"
 
 HOST = "127.0.0.1"
 PATIENCE = 20
+
+# Print jobs, and what happened to them.
+Heard: TypeAlias = "queue.Queue[tuple[str, int]]"
 
 
 def say(**what: Any) -> None:
@@ -119,8 +122,8 @@ def image(meta: str) -> Dataset:
     return data_set(ImageBoxPosition=1, BasicColorImageSequence=[item])
 
 
-def print_film(association: Association, meta: str) -> tuple[list[int], str]:
-    """Prints one film; gives the status of each response, and the print job."""
+def print_film(association: Association, meta: str, heard: Heard) -> tuple[list[int], list[int]]:
+    """Prints one film; gives the status of each response, and the events of the print job."""
     session, film = generate_uid(), generate_uid()
     attributes = data_set(
         ImageDisplayFormat="STANDARD\\1,1", ReferencedFilmSessionSequence=[reference(FILM_SESSION, session)]
@@ -134,13 +137,15 @@ def print_film(association: Association, meta: str) -> tuple[list[int], str]:
     responses.append(association.send_n_action(None, 1, FILM_BOX, film, meta_uid=meta))
     (job,) = (responses[-1][1] or Dataset()).ReferencedPrintJobSequence
     statuses = [status.get("Status", -1) for status, _ in responses]
+    # A request of the peer that comes while it waits for an answer would be taken for that answer.
+    events = [heard.get(timeout=PATIENCE) for _ in range(2)]
     for sop_class, instance in ((FILM_BOX, film), (FILM_SESSION, session)):
         statuses.append(association.send_n_delete(sop_class, instance, meta_uid=meta).get("Status", -1))
-    return statuses, str(job.ReferencedSOPInstanceUID)
+    return statuses, [number for uid, number in events if uid == job.ReferencedSOPInstanceUID]
 
 
 def scu(port: str, called: str) -> None:
-    heard: queue.Queue[tuple[str, int]] = queue.Queue()
+    heard: Heard = queue.Queue()
 
     def hear(event: Any) -> tuple[int, None]:
         heard.put((str(event.request.AffectedSOPInstanceUID), event.event_type))
@@ -154,10 +159,10 @@ def scu(port: str, called: str) -> None:
     status, printer = association.send_n_get([Tag(0x2110, 0x0010)], PRINTER, PRINTER_INSTANCE, meta_uid=GRAY)
     say(status=status.get("Status", -1), printer=printer.PrinterStatus if printer else "")
     for meta in (GRAY, COLOR):
-        statuses, job = print_film(association, meta)
-        events = [heard.get(timeout=PATIENCE) for _ in range(2)]
-        say(statuses=statuses, events=[number for uid, number in events if uid == job])
-    association.release()
+        statuses, events = print_film(association, meta, heard)
+        say(statuses=statuses, events=events)
+    # A release that follows a request of the peer at once may overtake its answer.
+    association.abort()
 
 
 if __name__ == "__main__":
