@@ -54,6 +54,12 @@ def report_on(request: Dataset, kept: set[str]) -> tuple[int, Dataset]:
     return (2 if failed else 1), ds
 
 
+def tell(what: dict[str, Any]) -> None:
+    # In one piece: other threads write to the log meanwhile.
+    sys.stdout.write(f"{json.dumps(what)}\n")
+    sys.stdout.flush()
+
+
 def scp(port: str, route: str, requester: str, requester_port: str, *kept: str) -> None:
     ae = AE("PYNETDICOM")
     ae.add_supported_context(StorageCommitmentPushModel)
@@ -77,7 +83,7 @@ def scp(port: str, route: str, requester: str, requester_port: str, *kept: str) 
         status, _ = association.send_n_event_report(
             information, event_type, StorageCommitmentPushModel, StorageCommitmentPushModelInstance
         )
-        print(json.dumps({"status": status.get("Status")}), flush=True)
+        tell({"status": status.get("Status")})
         if route == "new":
             association.release()
 
@@ -123,7 +129,7 @@ def scu(port: str, route: str, called: str, listening_port: str) -> None:
     if route == "same":
         association.release()
     server.shutdown()
-    print(json.dumps(heard), flush=True)
+    tell(heard)
 
 
 def told(event_type: int, ds: Dataset, transaction_uid: str) -> dict[str, Any]:
