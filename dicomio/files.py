@@ -82,17 +82,14 @@ class NewFile:
         """
         if self.descriptor < 0:
             self.open()
-        size = sum(map(len, chunks))
-        if size <= LONGEST_WRITE and len(chunks) <= VECTORS:
-            self.write_vector(chunks, size)
-        else:
-            for some in portions(chunks):
-                self.write_vector(some, sum(map(len, some)))
+        for some in portions(chunks):
+            self.write_vector(some)
         if last:
             self.publish()
 
-    def write_vector(self, chunks: Sequence[bytes | memoryview], left: int) -> None:
-        """One vectored write of so many bytes, repeated until everything is written."""
+    def write_vector(self, chunks: Sequence[bytes | memoryview]) -> None:
+        """One vectored write, repeated until everything is written."""
+        left = sum(map(len, chunks))
         while left:
             written = write_chunks(self.descriptor, chunks)
             left -= written
@@ -124,6 +121,9 @@ class NewFile:
 
 def portions(chunks: Sequence[bytes | memoryview]) -> Iterator[Sequence[bytes | memoryview]]:
     """Chunks in turns, as much as one write takes."""
+    if len(chunks) <= VECTORS and sum(map(len, chunks)) <= LONGEST_WRITE:
+        yield chunks
+        return
     some: list[bytes | memoryview] = []
     size = 0
     for chunk in chunks:

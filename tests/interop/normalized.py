@@ -10,7 +10,7 @@ from typing import Any
 
 from dicomio import Address
 from tests.interop.ours import HOST
-from tests.interop.processes import DCMJS_DIRECTORY, RUN_PYNETDICOM, free_port, require, run, running
+from tests.interop.processes import DCMJS_DIRECTORY, RUN_PYNETDICOM, free_port, require, run, running, wait_for
 
 __all__ = ["SCRIPTS", "NormalizedScp", "ask", "heard", "normalized_scp"]
 
@@ -40,9 +40,7 @@ class NormalizedScp:
 
     async def told(self, count: int) -> list[dict[str, Any]]:
         """What it heard, once it has heard so much; the test's timeout ends it."""
-        while len(found := heard(await asyncio.to_thread(self.log))) < count:
-            await asyncio.sleep(0.02)
-        return found
+        return await asyncio.to_thread(wait_for, lambda: heard(self.log()), lambda found: len(found) >= count)
 
 
 @asynccontextmanager

@@ -48,6 +48,11 @@ def constant(name: str, values: Mapping[str, float]) -> Way:
     return Way([name], lambda stage: values)
 
 
+def fail(stage: Stage) -> Values:
+    """What a way does that has no luck."""
+    raise Failure("no luck")
+
+
 def as_run(results: Sequence[CellResult]) -> Any:
     return json.loads(as_json(results, {"machine": "here"}))
 
@@ -160,9 +165,6 @@ def test_object_beyond_four_gibibytes_has_several_elements(tmp_path: Path, monke
 
 
 def test_way_that_fails_has_no_number(run_once: Run) -> None:
-    def fail(stage: Stage) -> Values:
-        raise Failure("no luck")
-
     target = AtLeast(OURS, 1, "peer")
     (result,) = run_once([Cell("some", "cell", "things/s", [constant(OURS, {OURS: 1}), Way(["peer"], fail)], [target])])
     assert result.problems == {"peer": "no luck"}
@@ -227,9 +229,6 @@ def test_cell_is_as_the_last_run_has_it(run_once: Run) -> None:
 
 
 def test_others_are_not_ours_where_ours_failed(run_once: Run) -> None:
-    def fail(stage: Stage) -> Values:
-        raise Failure("no luck")
-
     ways = [Way([OURS], fail), constant("Orthanc", {"Orthanc": 1})]
     lines = table(as_run(run_once([Cell("echo", "cell", "things/s", ways)]))).splitlines()
     assert columns(lines[4]) == ["things/s", "others"]
@@ -248,9 +247,6 @@ def test_table_of_different_units_has_them_in_its_lines(run_once: Run) -> None:
 def test_table_names_what_failed_and_what_was_missed(
     run_once: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fail(stage: Stage) -> dict[str, float]:
-        raise Failure("no luck")
-
     ways = [constant(OURS, {OURS: 1}), constant("DCMTK", {"DCMTK": 2}), Way(["peer"], fail)]
     run = as_run(run_once([Cell("echo", "cell", "things/s", ways, [AtLeast(OURS, 1, "DCMTK")])]))
     assert table(run).splitlines()[-1] == "Could not be measured: peer (echo)."

@@ -15,7 +15,7 @@ from dicomio.sop import CTImageStorage, MRImageStorage
 from dicomio.sop import StorageCommitmentPushModel as Push
 from tests.interop.orthanc import orthanc
 from tests.interop.ours import HOST
-from tests.interop.processes import DCMJS_DIRECTORY, RUN_PYNETDICOM, free_port, require, run, running
+from tests.interop.processes import DCMJS_DIRECTORY, RUN_PYNETDICOM, free_port, require, run, running, wait_for
 from tests.interop.samples import Sample
 
 pytestmark = pytest.mark.interop
@@ -94,14 +94,8 @@ async def test_we_ask(name: str, route: str, tmp_path: Path) -> None:
         assert result.committed == tuple(uid for _, uid in KEPT)
         assert result.failed == {MISSING[1]: Status.NO_SUCH_SOP_INSTANCE}
         assert association.quirks == []
-        await wait_for(lambda: '{"status":' in scp.log())
-        assert heard(scp.log()) == {"status": 0}
-
-
-async def wait_for(condition: Callable[[], bool]) -> None:
-    """Looks again and again whether a program has done something; the test's timeout ends it."""
-    while not await asyncio.to_thread(condition):
-        await asyncio.sleep(0.02)
+        log = await asyncio.to_thread(wait_for, scp.log, lambda text: '{"status":' in text)
+        assert heard(log) == {"status": 0}
 
 
 async def test_we_store_and_ask_orthanc(samples: Mapping[str, Sample], tmp_path: Path) -> None:
@@ -194,8 +188,7 @@ async def test_orthanc_asks_us(tmp_path: Path) -> None:
         def told() -> Any:
             return json.loads(peer.get(asked["Path"]))
 
-        await wait_for(lambda: told()["Status"] != "Pending")
-        report = await asyncio.to_thread(told)
+        report = await asyncio.to_thread(wait_for, told, lambda found: found["Status"] != "Pending")
     assert (report["Status"], report["RemoteAET"]) == ("Failure", "ARCHIVE")
     assert [(each["SOPClassUID"], each["SOPInstanceUID"]) for each in report["Success"]] == KEPT
     (failure,) = report["Failures"]
